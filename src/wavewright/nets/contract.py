@@ -1,0 +1,63 @@
+"""What every network in the house promises.
+
+``forward(x, state) -> (y, state)`` over ``(batch, channels, time)`` serves truncated back-propagation, block-by-block
+rendering, streaming and export alike. A causal network gives the same samples whatever the block sizes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+State = tuple[Tensor, ...]
+"""What a network remembers between blocks: a flat tuple of tensors, the batch in each one's first dimension."""
+
+
+class Network(nn.Module):
+    """Base of every network: shapes ``(batch, in_channels, time) -> (batch, out_channels, time)``.
+
+    A subclass sets the attributes below and implements `init_state` and `forward`.
+    """
+
+    in_channels: int = 1
+    out_channels: int = 1
+    causal: bool = True
+    latency: int = 0
+    """Samples by which the output lags the input it belongs to."""
+
+    @property
+    def receptive_field(self) -> int:
+        """Number of input samples, the present one included, that one output sample can depend on.
+
+        For recurrent networks: how much warm-up training gives them before the loss looks.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say its receptive field")
+
+    @property
+    def prewarm(self) -> int:
+        """Samples of silence that a player feeds before the first real one."""
+        return self.receptive_field
+
+    def init_state(self, batch: int) -> State:
+        """The state before any input: tensors of ``batch`` rows on the network's own device and type."""
+        raise NotImplementedError(f"{type(self).__name__} does not say its first state")
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """One block. ``x`` is ``(batch, in_channels, time)``; ``state`` None means `init_state`."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward pass")
+
+    def valid(self, x: Tensor) -> Tensor:
+        """The outputs that see a whole receptive field of ``x``: ``time - receptive_field + 1`` of them.
+
+        What training calls; a convolutional network overrides it to compute nothing that is thrown away.
+        """
+        y, _ = self(x, None)
+        return torch.as_tensor(y[..., self.receptive_field - 1 :])
+
+    @torch.no_grad()
+    def settled_state(self, batch: int) -> State:
+        """The state of a network that has listened to `prewarm` samples of silence."""
+        parameter = next(self.parameters())
+        silence = torch.zeros(batch, self.in_channels, self.prewarm, device=parameter.device, dtype=parameter.dtype)
+        _, state = self(silence, None)
+        return tuple(part.detach() for part in state)
