@@ -11,7 +11,6 @@ multi-resolution STFT Yamamoto et al., *Parallel WaveGAN* (2020).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -19,7 +18,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from wavewright.settings import checked, setting
+from wavewright.loss_settings import LossSettings
+from wavewright.settings import checked
 
 SOUND_FLOOR = 1e-6
 """Mean square (−60 dBFS) below which a target counts as silence.
@@ -33,22 +33,6 @@ POWER_FLOOR = 1e-8
 """Smallest power of a spectral bin: below it the logarithm would listen to rounding noise."""
 
 FFT_SIZES = (512, 1024, 2048)
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """How much each term weighs. The defaults are those of the reference trainer's A1 models.
-
-    ``pre_emphasis`` acts on the signals of the ESR and STFT terms; MSE and DC see them as they are.
-    """
-
-    mse: float = setting(1.0, "weight of the mean squared error", low=0.0)
-    esr: float = setting(0.0, "weight of the error-to-signal ratio", low=0.0)
-    dc: float = setting(0.0, "weight of the error of the mean", low=0.0)
-    stft: float = setting(2e-4, "weight of the multi-resolution STFT distance", low=0.0)
-    pre_emphasis: float | None = setting(
-        0.85, "first-order pre-emphasis before the ESR and STFT terms", low=0.0, high=1.0
-    )
 
 
 def mse(output: Tensor, target: Tensor) -> Tensor:
