@@ -1,0 +1,16 @@
+"""The names of the networks that can be built, with a line on each. No torch here: ``--help`` reads this."""
+
+from __future__ import annotations
+
+NETWORK_NAMES: dict[str, str] = {
+    "a1-standard": "WaveNet of Neural Amp Modeler, A1 standard: 13,802 weights, sees 4,093 samples",
+    "a1-lite": "WaveNet, A1 lite: 6,554 weights, sees 4,093 samples",
+    "a1-feather": "WaveNet, A1 feather: 3,026 weights, sees 4,093 samples",
+    "a1-nano": "WaveNet, A1 nano: 842 weights, sees 4,093 samples",
+    "a2-full": "WaveNet, A2 full: 12,146 weights, sees 6,347 samples",
+    "a2-lite": "WaveNet, A2 lite: 1,871 weights, sees 6,347 samples",
+    "gated-wavenet": "aNN_Audio's WaveNet: gated, kernel 2, dilations 1 to 8192, activations with a learned slope",
+    "lstm": "long short-term memory with a linear output, 24 units",
+    "gru": "gated recurrent units with a linear output, 24 units",
+}
+"""Every name that `wavewright.nets.registry.build` knows, in the order in which help shows them."""

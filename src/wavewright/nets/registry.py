@@ -1,0 +1,152 @@
+"""From a name to a network, and from a network to plain values and back.
+
+A *name* (``"a1-standard"``) is what users type; a *kind* (``"wavenet"``) with a plain dictionary is what run folders
+keep.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wavewright.errors import ModelFileError, SettingsError
+from wavewright.nets.contract import Network
+from wavewright.nets.names import NETWORK_NAMES
+from wavewright.nets.wavenet import WaveNet
+from wavewright.nets.wavenet_config import PRESETS, Activation, LayerArrayConfig, WaveNetConfig
+from wavewright.settings import did_you_mean
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One architecture: its network, and how its settings come from plain values."""
+
+    network: Callable[[Any], Network]
+    read: Callable[[Mapping[str, Any]], Any]
+
+
+def _read_wavenet(values: Mapping[str, Any]) -> WaveNetConfig:
+    plain = _known(WaveNetConfig, values, "")
+    arrays = plain.get("arrays")
+    if not isinstance(arrays, (list, tuple)) or not arrays:
+        raise SettingsError([f"setting arrays must be a list of layer arrays, at least one; found {_shown(arrays)}"])
+    return WaveNetConfig(**{**plain, "arrays": tuple(_read_array(array, index) for index, array in enumerate(arrays))})
+
+
+def _read_array(values: object, index: int) -> LayerArrayConfig:
+    if not isinstance(values, Mapping):
+        raise SettingsError([f"setting arrays[{index}] must be a table; found {_shown(values)}"])
+    plain = _known(LayerArrayConfig, values, f"arrays[{index}].")
+    for name in ("kernel_sizes", "dilations", "activations"):
+        if not isinstance(plain.get(name), (list, tuple)):
+            raise SettingsError([f"setting arrays[{index}].{name} must be a list; found {_shown(plain.get(name))}"])
+        plain[name] = tuple(plain[name])
+    plain["activations"] = tuple(
+        a if isinstance(a, Activation) else _read_activation(a, f"arrays[{index}].activations")
+        for a in plain["activations"]
+    )
+    return LayerArrayConfig(**plain)
+
+
+def _read_activation(values: object, where: str) -> Activation:
+    if not isinstance(values, Mapping):
+        raise SettingsError([f"setting {where} must hold tables; found {_shown(values)}"])
+    return Activation(**_known(Activation, values, f"{where}."))
+
+
+def _known(kind: type[Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """``values`` as a dictionary, once all their names are fields of ``kind`` and none is missing."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    problems = [
+        f"unknown setting {where}{_shown(n)}: {did_you_mean(str(n), fields)}" for n in values if n not in fields
+    ]
+    needed = (name for name, field in fields.items() if field.default is dataclasses.MISSING)
+    problems += [f"setting {where}{name} is missing" for name in needed if name not in values]
+    if problems:
+        raise SettingsError(problems)
+    return dict(values)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+KINDS: dict[str, Kind] = {
+    "wavenet": Kind(WaveNet, _read_wavenet),
+}
+"""Every architecture, by the name that run folders keep."""
+
+NETWORKS: dict[str, tuple[str, Any]] = {name: ("wavenet", config) for name, config in PRESETS.items()}
+"""Name → kind and settings, for all that `build` builds."""
+
+
+def build(name: str, **overrides: Any) -> Network:
+    """A new network by name, its weights freshly drawn from torch's random generator.
+
+    ``overrides`` replace fields of the network's settings.
+
+    Raises:
+        SettingsError: an unknown name or setting (with the nearest known one), or values out of range.
+
+    >>> build("a1-feather").receptive_field
+    4093
+    """
+    if name not in NETWORKS:
+        raise SettingsError([f"unknown network {name!r}: {did_you_mean(name, NETWORKS)}"])
+    kind, settings = NETWORKS[name]
+    fields = [field.name for field in dataclasses.fields(settings)]
+    problems = [
+        f"network {name} has no setting {key}: {did_you_mean(key, fields)}" for key in overrides if key not in fields
+    ]
+    if problems:
+        raise SettingsError(problems)
+    return KINDS[kind].network(dataclasses.replace(settings, **overrides))
+
+
+def config_of(net: Network) -> tuple[str, dict[str, Any]]:
+    """The kind of ``net`` and its settings as plain values, ready for JSON; `from_config` brings it back.
+
+    Raises:
+        SettingsError: the network is of no registered kind.
+    """
+    for kind, entry in KINDS.items():
+        if type(net) is entry.network:
+            plain = _plain(dataclasses.asdict(net.config))  # type: ignore[call-overload]
+            return kind, dict(plain)
+    raise SettingsError([f"{type(net).__name__} is not a registered network; allowed: {', '.join(KINDS)}"])
+
+
+def from_config(kind: str, config: Mapping[str, Any]) -> Network:
+    """A network as `config_of` described it, its weights freshly drawn.
+
+    Raises:
+        ModelFileError: an unknown kind, unknown or missing settings, wrong types, or sizes out of all proportion;
+            found before any memory is taken.
+
+    >>> kind, plain = config_of(build("a2-lite"))
+    >>> from_config(kind, plain).receptive_field
+    6347
+    """
+    if kind not in KINDS:
+        raise ModelFileError(f"unknown kind of network {_shown(kind)}: {did_you_mean(str(kind), KINDS)}")
+    if not isinstance(config, Mapping):
+        raise ModelFileError(f"the settings of the {kind} must be a table; found {_shown(config)}")
+    try:
+        return KINDS[kind].network(KINDS[kind].read(config))
+    except SettingsError as error:
+        more = f" (and {len(error.problems) - 2} more)" if len(error.problems) > 2 else ""
+        raise ModelFileError(
+            f"the settings of the {kind} are not usable: {'; '.join(error.problems[:2])}{more}"
+        ) from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+assert set(NETWORKS) <= set(NETWORK_NAMES)
