@@ -76,7 +76,7 @@ class Windows:
         self.batch_size = batch
         self.seed = seed
         self.jitter = jitter
-        self._views = [_sliding(track, ahead + length) for track, ahead in zip(tracks, self.contexts, strict=True)]
+        self._views = [sliding(track, ahead + length) for track, ahead in zip(tracks, self.contexts, strict=True)]
         # Region by region: where its windows may start, first and last; the hop's grid reaches one hop before the
         # first, and as far behind the last as the largest shift needs. What sticks out is moved in to the edge.
         self._lowest = np.array([region.start for region in regions], dtype=np.int64)
@@ -142,6 +142,6 @@ def check_regions(tracks: Sequence[FloatArray], regions: Sequence[Region], lengt
             raise DataError(f"{name} leaves a context of {region.context} samples, {context} are needed; split it so")
 
 
-def _sliding(track: FloatArray, width: int) -> FloatArray:
+def sliding(track: FloatArray, width: int) -> FloatArray:
     """A view ``(frames - width + 1, channels, width)`` of a track ``(channels, frames)``, without a copy."""
     return np.moveaxis(sliding_window_view(np.asarray(track), width, axis=1), 0, 1)
