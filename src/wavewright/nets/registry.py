@@ -13,10 +13,11 @@ from typing import Any
 
 from wavewright.errors import ModelFileError, SettingsError
 from wavewright.nets.contract import Network
-from wavewright.nets.names import NETWORK_NAMES
+from wavewright.nets.gated_wavenet import GatedWaveNet, GatedWaveNetConfig
+from wavewright.nets.recurrent import GRU, LSTM, RecurrentConfig
 from wavewright.nets.wavenet import WaveNet
 from wavewright.nets.wavenet_config import PRESETS, Activation, LayerArrayConfig, WaveNetConfig
-from wavewright.settings import did_you_mean
+from wavewright.settings import did_you_mean, from_mapping
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,18 @@ def _shown(value: object) -> str:
 
 KINDS: dict[str, Kind] = {
     "wavenet": Kind(WaveNet, _read_wavenet),
+    "gated-wavenet": Kind(GatedWaveNet, lambda values: from_mapping(GatedWaveNetConfig, values)),
+    "lstm": Kind(LSTM, lambda values: from_mapping(RecurrentConfig, values)),
+    "gru": Kind(GRU, lambda values: from_mapping(RecurrentConfig, values)),
 }
 """Every architecture, by the name that run folders keep."""
 
-NETWORKS: dict[str, tuple[str, Any]] = {name: ("wavenet", config) for name, config in PRESETS.items()}
+NETWORKS: dict[str, tuple[str, Any]] = {
+    **{name: ("wavenet", config) for name, config in PRESETS.items()},
+    "gated-wavenet": ("gated-wavenet", GatedWaveNetConfig()),
+    "lstm": ("lstm", RecurrentConfig()),
+    "gru": ("gru", RecurrentConfig()),
+}
 """Name → kind and settings, for all that `build` builds."""
 
 
@@ -147,6 +156,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
     return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
-
-
-assert set(NETWORKS) <= set(NETWORK_NAMES)

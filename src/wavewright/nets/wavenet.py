@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from wavewright.errors import SettingsError
 from wavewright.nets.contract import Network, State
+from wavewright.nets.history import Histories
 from wavewright.nets.wavenet_config import Activation, LayerArrayConfig, WaveNetConfig
 
 __all__ = ["Activation", "LayerArray", "LayerArrayConfig", "WaveNet", "WaveNetConfig"]
@@ -167,24 +168,15 @@ class WaveNet(Network):
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """``x`` (batch, 1, time) → the sound, as long, and the state after it."""
-        remembered = iter(self.init_state(x.shape[0]) if state is None else state)
-        kept: list[Tensor] = []
-
-        def extended(stream: Tensor, length: int) -> Tensor:
-            if length == 0:
-                return stream
-            whole = torch.cat([next(remembered), stream], dim=-1)
-            kept.append(whole[..., whole.shape[-1] - length :].clone())
-            return whole
-
+        histories = Histories(self.init_state(x.shape[0]) if state is None else state)
         time = x.shape[-1]
         stream, h = x, None
         for array in self.each_array():
             stream = array.rechannel(stream)
             for layer in array.each_layer():
-                stream, h = layer(extended(stream, layer.history), x, h, time)
-            h = array.head(extended(torch.as_tensor(h), array.config.head_kernel_size - 1))
-        return self.head_scale * torch.as_tensor(h), tuple(kept)
+                stream, h = layer(histories.before(stream, layer.history), x, h, time)
+            h = array.head(histories.before(torch.as_tensor(h), array.config.head_kernel_size - 1))
+        return self.head_scale * torch.as_tensor(h), histories.state()
 
     def valid(self, x: Tensor) -> Tensor:
         """``x`` (batch, 1, time) → the ``time - receptive_field + 1`` samples that see a whole receptive field.
