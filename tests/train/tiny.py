@@ -1,0 +1,97 @@
+"""A made-up task that trains in milliseconds: a short filter and a bend, learned from noise."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from wavewright.nets.contract import Network, State
+from wavewright.settings import to_mapping
+from wavewright.train.run import RunFolder
+from wavewright.train.settings import TrainSettings
+
+
+class TinyNet(Network):
+    """Two short convolutions with a tanh, a dropout and a running mean: all the kinds of state a network has."""
+
+    def __init__(self, seed: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.first = nn.Conv1d(1, 4, 3, padding=2)
+        self.second = nn.Conv1d(4, 1, 3, padding=2)
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("mean", torch.zeros(1))
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3)
+
+    @property
+    def receptive_field(self) -> int:
+        return 5
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        if self.training:
+            with torch.no_grad():
+                self.mean += 0.1 * (x.mean() - self.mean)
+        hidden = torch.tanh(self.first(x)[..., : x.shape[-1]])
+        return self.second(self.dropout(hidden))[..., : x.shape[-1]] + 0.01 * self.mean, ()
+
+
+class TinyTask:
+    """Batches drawn from (seed, step): ``world`` ranks share the windows of a step evenly."""
+
+    goal = "esr"
+
+    def __init__(self, seed: int = 0, *, batch: int = 4, time: int = 32, epoch: int = 10, dropout: float = 0.1) -> None:
+        self.network = TinyNet(seed, dropout)
+        self.seed, self.size, self.time, self.steps_per_epoch = seed, batch, time, epoch
+        self.poisoned: set[int] = set()
+        self.previews: list[Path] = []
+        self.validations = 0
+
+    def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, ...]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        everyone = torch.randn(world * self.size, 1, self.time, generator=generator)
+        dry = everyone[rank * self.size : (rank + 1) * self.size]
+        if step in self.poisoned:
+            dry = dry * math.nan
+        return dry, _device(dry)
+
+    def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
+        dry, wet = batch
+        y, _ = self.network(dry, None)
+        return (y - wet).square().mean()
+
+    def validate(self) -> dict[str, float]:
+        assert not self.network.training
+        assert not torch.is_grad_enabled()
+        self.validations += 1
+        torch.rand(7)  # a validation that draws random numbers must not disturb training
+        dry = torch.randn(4, 1, 64, generator=torch.Generator().manual_seed(99))
+        wet = _device(dry)
+        y, _ = self.network(dry, None)
+        return {"esr": float((y - wet).square().sum() / wet.square().sum()), "mse": float((y - wet).square().mean())}
+
+    def preview(self, path: Path) -> None:
+        path.write_bytes(b"RIFF")
+        self.previews.append(path)
+
+
+def _device(dry: Tensor) -> Tensor:
+    return torch.tanh(2 * dry + torch.roll(dry, 1, -1))
+
+
+def settings(**overrides: object) -> TrainSettings:
+    """Settings for a tiny run: checkpoint at every look, a look every fifth step."""
+    values: dict[str, object] = {"device": "cpu", "check_steps": 5, "checkpoint_seconds": 0.0, "learning_rate": 0.01}
+    if not {"minutes", "epochs", "steps", "until_esr"} & overrides.keys():
+        values["epochs"] = 4
+    return TrainSettings(**{**values, **overrides})  # type: ignore[arg-type]
+
+
+def new_run(path: Path, told: TrainSettings, **others: object) -> RunFolder:
+    """A run folder for `told`."""
+    return RunFolder.create(path, job="tiny", settings={"train": to_mapping(told)}, **others)  # type: ignore[arg-type]
