@@ -263,6 +263,7 @@ class Writer:
             sound = soundfile.SoundFile(
                 temporary, "w", self.rate, self.channels, format=self._format.name, subtype=self.subtype
             )
+            exits.push(lambda kind, error, trace: self._refuse_incomplete(temporary) if kind is None else None)
             self._sound = exits.enter_context(sound)
             self._exits = exits.pop_all()
         return self
@@ -296,6 +297,12 @@ class Writer:
                 f"could not write {self.path}: is the disk full? free some space and run again"
             ) from error
         self.frames += samples.shape[1]
+
+    def _refuse_incomplete(self, temporary: Path) -> None:
+        # libsndfile closes a file whose last bytes did not fit on the disk without a word
+        missing = missing_part(temporary)
+        if missing is not None:
+            raise OutputError(f"could not write {self.path}: {missing}; is the disk full? free some space, run again")
 
     def _quantised(self, data: FloatArray) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
         # libsndfile rounds downwards, which would add half a step of DC
