@@ -49,7 +49,9 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"could not write {path}: {error.strerror or error}; free some space or choose another place") from error
+        raise OutputError(
+            f"could not write {path}: {error.strerror or error}; free some space or choose another place"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

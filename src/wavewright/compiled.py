@@ -17,6 +17,8 @@ def compiled(function: F | None = None, *, fastmath: bool = False, parallel: boo
     """
 
     def wrap(inner: F) -> F:
-        return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath, parallel=parallel)(inner))
+        return cast(
+            F, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=fastmath, parallel=parallel)(inner)
+        )
 
     return wrap if function is None else wrap(function)

@@ -117,7 +117,12 @@ def _build(kind: type[T], values: Mapping[str, Any], where: str, problems: list[
             given[name] = _build(typing.cast(type[Any], hints[name]), value, f"{where}{name}.", problems)
         elif isinstance(value, list):
             given[name] = tuple(value)
-        elif isinstance(value, int) and not isinstance(value, bool) and _allows(hints[name], float) and not _allows(hints[name], int):
+        elif (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and _allows(hints[name], float)
+            and not _allows(hints[name], int)
+        ):
             given[name] = float(value)
         elif isinstance(value, str) and _allows(hints[name], Path):
             given[name] = Path(value)
@@ -154,7 +159,10 @@ def _wrong_type(value: Any, hint: Any) -> str | None:
                 return None
         elif origin is Any or isinstance(value, origin):
             return None
-    words = [alternative.__name__ if isinstance(alternative, type) else str(alternative) for alternative in _alternatives(hint)]
+    words = [
+        alternative.__name__ if isinstance(alternative, type) else str(alternative)
+        for alternative in _alternatives(hint)
+    ]
     return f"must be {' or '.join(word.replace('NoneType', 'absent') for word in words)}"
 
 
@@ -167,7 +175,15 @@ def _out_of_range(value: Any, rules: Mapping[str, Any]) -> str | None:
     if not math.isfinite(value):
         return "must be a finite number"
     low, high, above = rules.get("low"), rules.get("high"), rules.get("above")
-    if (low is not None and value < low) or (high is not None and value > high) or (above is not None and value <= above):
-        parts = [f"at least {low}" if low is not None else "", f"above {above}" if above is not None else "", f"at most {high}" if high is not None else ""]
+    if (
+        (low is not None and value < low)
+        or (high is not None and value > high)
+        or (above is not None and value <= above)
+    ):
+        parts = [
+            f"at least {low}" if low is not None else "",
+            f"above {above}" if above is not None else "",
+            f"at most {high}" if high is not None else "",
+        ]
         return "must be " + " and ".join(part for part in parts if part)
     return None

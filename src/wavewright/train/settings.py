@@ -13,7 +13,7 @@ from wavewright.settings import checked, problems_of, setting
 DEFAULT_MINUTES = 15.0
 """The budget of a run that was told none."""
 
-OPTIMIZERS = ("adam", "adamw")
+OPTIMIZERS = ("soap", "adam", "adamw")
 SCHEDULES = ("cosine", "constant")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("float32", "bfloat16")
@@ -35,8 +35,8 @@ class TrainSettings:
     steps: int | None = setting(None, "budget: optimiser steps", low=1)
     until_esr: float | None = setting(None, "stop as soon as validation reaches this figure", above=0)
     seed: int = setting(0, "what every random choice follows from", low=0, high=2**63 - 1)
-    learning_rate: float = setting(0.004, "the optimiser's rate at its highest", above=0, high=10)
-    optimizer: str = setting("adam", "the rule of the weight update", choices=OPTIMIZERS)
+    learning_rate: float = setting(0.01, "the optimiser's rate at its highest", above=0, high=10)
+    optimizer: str = setting("soap", "the rule of the weight update", choices=OPTIMIZERS)
     weight_decay: float = setting(0.0, "share of each weight taken off per unit of rate", low=0, high=1)
     schedule: str = setting("cosine", "how the rate goes over the budget", choices=SCHEDULES)
     warm_up: float = setting(0.02, "share of the budget over which the rate rises", low=0, high=0.5)

@@ -1,0 +1,60 @@
+"""``wavewright demo``: the whole way on built-in sounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from wavewright.cli.console import Voice
+from wavewright.cli.flags import POSITIONAL, option, parse
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Show the whole way on built-in sounds: data, check, training, result, export, report."""
+
+    job: Annotated[Literal["emulate"], POSITIONAL, option("which job to show", metavar="[JOB]")] = "emulate"
+    output: Annotated[Path, option("the folder that all of it goes to", short="-o", metavar="FOLDER")] = Path("demo")
+    minutes: Annotated[float, option("how long to train")] = 2.0
+    force: Annotated[bool, option("replace an earlier demo there", short="-f")] = False
+    voice: Voice = field(default_factory=Voice)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives its exit status."""
+    arguments = parse(Arguments, "demo", words)
+    from wavewright.jobs import demo
+    from wavewright.train.progress import reporter_for
+
+    voice = arguments.voice
+    done = demo.emulate_demo(
+        arguments.output,
+        voice.say,
+        reporter_for(quiet=not voice.speaks),
+        minutes=arguments.minutes,
+        force=arguments.force,
+    )
+    voice.say(
+        "",
+        f"A twin of the circuit: ESR {done.esr:.4f} on what was held out, {done.unheard_esr:.4f} on the unheard riff.",
+        f"Open {done.page} in a browser, or {done.model} in a player. With a device of your own:",
+        "",
+        "  wavewright signal training.wav                    play it through the device, record what comes out",
+        "  wavewright check training.wav recorded.wav        do the two belong together?",
+        "  wavewright train emulate training.wav recorded.wav -o mytwin",
+        "  wavewright report mytwin",
+        "  wavewright export mytwin --to nam -o mytwin.nam",
+    )
+    voice.result(
+        {
+            "folder": str(done.folder),
+            "run": str(done.run),
+            "esr": done.esr,
+            "unheard_esr": done.unheard_esr,
+            "model": str(done.model),
+            "report": str(done.page),
+        }
+    )
+    return 0

@@ -1,0 +1,65 @@
+"""``wavewright evaluate``: how near the twin comes to the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from wavewright.cli.console import Voice, table
+from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.errors import SettingsError
+
+NAMES = {
+    "esr": ("ESR", "error energy over signal energy: below 0.01 is hard to tell apart by ear"),
+    "snr_db": ("SNR, dB", "the same as a ratio in dB"),
+    "si_sdr_db": ("SI-SDR, dB", "SNR after the best gain"),
+    "mse": ("MSE", "mean squared error"),
+    "rmse": ("RMSE", "its root"),
+    "error_std": ("error std", "standard deviation of the error"),
+    "reference_std": ("reference std", "standard deviation of the device's output"),
+    "lsd": ("LSD", "log-spectral distance, natural logarithm"),
+    "mr_stft": ("MR-STFT", "multi-resolution spectral distance"),
+}
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Measure a twin on its own held-out part, or on another dry and wet recording of the same device."""
+
+    model: Annotated[
+        Path, POSITIONAL, option("a run folder, or a .nam file with a pair behind it", metavar="RUN|MODEL")
+    ]
+    recordings: Annotated[
+        tuple[Path, ...], POSITIONAL, option("another dry and wet recording", metavar="[DRY WET]")
+    ] = ()
+    delay: Annotated[
+        int | None, option("samples by which that wet file is late; found by correlation with the twin where absent")
+    ] = None
+    size: Annotated[Literal["lite", "full"] | None, option("which model of a container; full where absent")] = None
+    voice: Voice = field(default_factory=Voice)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives its exit status."""
+    arguments = parse(Arguments, "evaluate", words)
+    if len(arguments.recordings) not in (0, 2):
+        raise SettingsError(
+            [f"evaluate wants no recordings, or a dry and a wet one; {len(arguments.recordings)} were given"]
+        )
+    from wavewright.jobs import twin
+
+    judgement = twin.evaluate(
+        twin.open_twin(arguments.model, arguments.size), *(arguments.recordings or (None, None)), delay=arguments.delay
+    )
+    where = "the given pair" if arguments.recordings else "the held-out part"
+    rows = [["figure", "value", ""]]
+    rows += [[NAMES[name][0], f"{value:.5g}", NAMES[name][1]] for name, value in judgement.figures.items()]
+    arguments.voice.say(
+        f"{arguments.model} on {where}: {judgement.seconds:.2f} s"
+        + (f", wet moved {judgement.delay} samples earlier" if judgement.delay else ""),
+        *table(rows, left=(0, 2)),
+    )
+    arguments.voice.result(judgement.to_dict())
+    return 0

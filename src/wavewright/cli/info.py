@@ -1,0 +1,45 @@
+"""``wavewright info``: what a run, a model file or a sound file holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from wavewright.cli.console import Voice
+from wavewright.cli.flags import POSITIONAL, option, parse
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Tell what a run folder, a model file or a sound file holds."""
+
+    path: Annotated[Path, POSITIONAL, option("a run folder, a .nam file or a sound file", metavar="RUN|MODEL|AUDIO")]
+    voice: Voice = field(default_factory=Voice)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives its exit status."""
+    arguments = parse(Arguments, "info", words)
+    path = arguments.path
+    if path.is_dir() or path.suffix.lower() == ".nam":
+        from wavewright.jobs import twin
+
+        facts = twin.describe(path)
+    else:
+        from wavewright.audio import files
+
+        found = files.info(path)
+        facts = {
+            "file": str(path),
+            "format": f"{found.format} {found.subtype}",
+            "rate": found.rate,
+            "channels": found.channels,
+            "frames": found.frames,
+            "seconds": round(found.seconds, 3),
+        }
+    width = max(map(len, facts))
+    arguments.voice.say(*(f"{name:<{width}}  {value}" for name, value in facts.items() if value is not None))
+    arguments.voice.result(facts)
+    return 0

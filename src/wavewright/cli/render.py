@@ -1,0 +1,73 @@
+"""``wavewright render``: files of any length through a twin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from wavewright.cli.console import Voice
+from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Play sound files through a twin, in blocks: any length, any channels, memory stays flat."""
+
+    model: Annotated[Path, POSITIONAL, option("a run folder or a .nam file", metavar="RUN|MODEL")]
+    sources: Annotated[tuple[Path, ...], POSITIONAL, option("sound files", metavar="IN …")]
+    output: Annotated[
+        Path, option("the file to write; for several inputs, a folder that is there", short="-o", metavar="OUT")
+    ]
+    resample: Annotated[bool, option("convert files of another rate on the way in, and back on the way out")] = False
+    subtype: Annotated[
+        str | None, option("sample format, such as PCM_16, PCM_24, FLOAT; where absent, float for .wav", metavar="NAME")
+    ] = None
+    size: Annotated[Literal["lite", "full"] | None, option("which model of a container plays; full where absent")] = (
+        None
+    )
+    force: Annotated[bool, option("replace files that are there already", short="-f")] = False
+    voice: Voice = field(default_factory=Voice)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives its exit status."""
+    arguments = parse(Arguments, "render", words)
+    if not arguments.sources:
+        raise SettingsError(["render wants at least one sound file behind the model"])
+    from wavewright.cli.bar import Bar
+    from wavewright.jobs import twin
+
+    voice = arguments.voice
+    opened = twin.open_twin(arguments.model, arguments.size)
+    with Bar(f"rendering through {opened.name}", "samples", voice, opened.rate) as bar:
+        done = twin.render(
+            opened,
+            arguments.sources,
+            arguments.output,
+            resample=arguments.resample,
+            subtype=arguments.subtype,
+            force=arguments.force,
+            progress=lambda path, at, of: bar.update(at, of),
+        )
+    for one in done:
+        voice.say(f"{one.output}: {one.seconds:.1f} s in {one.took:.1f} s, {one.times_real_time:.0f}× real time")
+        if one.clipped:
+            voice.say(f"  {one.clipped} samples lay beyond full scale and were clipped; --subtype FLOAT keeps them")
+        if one.non_finite:
+            voice.say(f"  {one.non_finite} samples of the input were not finite and were played as silence")
+    rows = [
+        {
+            "input": str(one.source),
+            "output": str(one.output),
+            "rate": one.rate,
+            "seconds": one.seconds,
+            "times_real_time": one.times_real_time,
+            "clipped": one.clipped,
+        }
+        for one in done
+    ]
+    voice.result({"rendered": rows})
+    return 0

@@ -1,0 +1,86 @@
+"""``wavewright train JOB``: learn from recordings, go on where a run was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from wavewright.cli.console import Voice
+from wavewright.cli.flags import POSITIONAL, option, parse, value_of
+from wavewright.errors import SettingsError
+from wavewright.jobs.settings import EmulateSettings
+from wavewright.settings import did_you_mean, from_mapping
+
+JOBS = {"emulate": "a dry and a wet recording become a digital twin of the device"}
+
+
+@dataclass(frozen=True)
+class EmulateArguments:
+    """Learn a digital twin from what went into a device and what came out of it.
+
+    Without a budget it trains for a quarter of an hour. Ctrl-C stops it at any time; --resume goes on.
+    """
+
+    recordings: Annotated[
+        tuple[Path, ...], POSITIONAL, option("what went in, what came out; not needed with --resume", metavar="DRY WET")
+    ]
+    output: Annotated[Path, option("the run: a new folder", short="-o", metavar="RUN")]
+    resume: Annotated[bool, option("go on with the run in that folder; more of a budget may be given")] = False
+    force: Annotated[bool, option("begin anew where the folder holds a run already", short="-f")] = False
+    settings: EmulateSettings = field(default_factory=EmulateSettings)
+    voice: Voice = field(default_factory=Voice)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives its exit status."""
+    if not words or words[0] in ("-h", "--help"):
+        print("usage: wavewright train JOB …   (wavewright train JOB --help tells its options)\n")
+        print("\n".join(f"  {name}  {line}" for name, line in JOBS.items()))
+        return 0 if words else 2
+    if words[0] not in JOBS:
+        raise SettingsError([f"unknown job {words[0]!r}: {did_you_mean(words[0], JOBS)}"])
+    return train_emulate(words[1:])
+
+
+def train_emulate(words: Sequence[str]) -> int:
+    """``wavewright train emulate DRY WET -o RUN``."""
+    arguments = parse(EmulateArguments, "train emulate", words, _kept_settings(words))
+    given = arguments.recordings
+    if len(given) != 2 and not (arguments.resume and not given):
+        raise SettingsError([f"train emulate wants two recordings, DRY and WET; {len(given)} were given"])
+    if arguments.resume and arguments.force:
+        raise SettingsError(["--resume goes on with a run, --force begins anew; give one of them"])
+    from wavewright.jobs import emulate
+    from wavewright.train.progress import reporter_for
+
+    voice = arguments.voice
+    reporter = reporter_for(quiet=not voice.speaks)
+    if arguments.resume:
+        outcome = emulate.resume(arguments.output, arguments.settings, reporter, given or None)
+    else:
+        dry, wet = given
+        outcome = emulate.train(dry, wet, arguments.output, arguments.settings, reporter, force=arguments.force)
+    run = arguments.output
+    if outcome.status == "interrupted":
+        voice.say(f"stopped after {outcome.step} steps; go on with: wavewright train emulate -o {run} --resume")
+    elif outcome.best is not None:
+        voice.say(
+            f"{run}: ESR {outcome.best:.4f} on the held-out {arguments.settings.validation_seconds:g} s, "
+            f"after {outcome.seconds / 60:.1f} minutes",
+            f"next: wavewright report {run}, wavewright render {run} IN.wav -o OUT.wav,",
+            f"      wavewright export {run} --to nam -o TWIN.nam",
+        )
+    voice.result({"run": str(run), **outcome.to_dict()})
+    return 130 if outcome.status == "interrupted" else 0
+
+
+def _kept_settings(words: Sequence[str]) -> Any:
+    """With ``--resume``, the settings that the run was begun with: they are the defaults, and flags win over them."""
+    folder = value_of(words, "-o", "--output")
+    if "--resume" not in words or folder is None:
+        return None
+    from wavewright.train.run import RunFolder
+
+    return from_mapping(EmulateSettings, RunFolder.open(Path(folder)).settings)

@@ -1,0 +1,231 @@
+"""A twin at work: opened from a run or a model file, rendered, judged, shown, exported."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wavewright.atomic import refuse_existing
+from wavewright.audio import files
+from wavewright.audio.recording import FloatArray
+from wavewright.data.store import Store
+from wavewright.engine import render as rendering
+from wavewright.engine.player import Player
+from wavewright.errors import DataError, ModelFileError, PairError, RunError
+from wavewright.formats import nam
+from wavewright.jobs.emulate import JOB, STORE
+from wavewright.metrics import spectral
+from wavewright.metrics.waveform import ErrorSums
+from wavewright.nets import registry
+from wavewright.nets.contract import Network
+from wavewright.train import model_file
+from wavewright.train.run import RunFolder
+
+ALIGN_SECONDS = 0.5
+"""How far, either way, the wet of an evaluation pair is looked for."""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A network ready to play: where it came from, its rate in Hz (None where a model file does not say)."""
+
+    source: Path
+    network: Network
+    rate: int | None
+    name: str
+    run: RunFolder | None = None
+    model: nam.NamModel | None = None
+
+
+def open_twin(path: Path, size: str | None = None) -> Twin:
+    """The twin in a run folder or a .nam file. ``size`` picks from a container: ``lite`` or ``full``.
+
+    Raises:
+        RunError, ModelFileError: there is none, or it is damaged.
+    """
+    if path.is_dir():
+        run = RunFolder.open(path)
+        if run.job != JOB:
+            raise RunError(f"run {path} belongs to the job {run.job}, not {JOB}; name a run of train emulate")
+        if not run.model.is_file():
+            raise RunError(
+                f"run {path} has no model.safetensors yet: it was stopped before its first validation; resume it"
+            )
+        saved = model_file.load(run.model)
+        if saved.kind is None:
+            raise ModelFileError(f"{run.model} does not say which network it holds; train again")
+        network = registry.from_config(saved.kind, saved.config)
+        model_file.put(saved, network)
+        network.eval()
+        return Twin(path, network, saved.rate, path.resolve().name, run=run)
+    if not path.exists():
+        raise ModelFileError(f"no run and no model file at {path}; name a run folder or a .nam file")
+    loaded = nam.load(path)
+    return Twin(path, loaded.network(size), loaded.rate, loaded.metadata.get("name") or path.stem, model=loaded)
+
+
+# ── render ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def render(
+    twin: Twin,
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    resample: bool = False,
+    subtype: str | None = None,
+    force: bool = False,
+    progress: Callable[[Path, int, int], None] | None = None,
+) -> list[rendering.Rendered]:
+    """Play files through the twin, block by block, each to its own output file.
+
+    Raises:
+        AudioFileError, DataError, OutputError: found for every file before the first is rendered.
+    """
+    plans = rendering.plan(sources, output, twin.rate, resample=resample, subtype=subtype, force=force)
+    done = []
+    for planned in plans:
+        told = None if progress is None else lambda at, of, path=planned.info.path: progress(path, at, of)
+        done.append(rendering.render_file(twin.network, twin.rate, planned, force=force, progress=told))
+    return done
+
+
+def play(network: Network, dry: FloatArray) -> FloatArray:
+    """The twin's output ``(channels, time)`` for ``dry`` of the same shape, in memory."""
+    player = Player(network, channels=dry.shape[0])
+    late = network.latency
+    padded = np.pad(dry, ((0, 0), (0, late))) if late else dry
+    blocks = range(0, padded.shape[1], rendering.BLOCK)
+    out = [player.process(padded[:, start : start + rendering.BLOCK]) for start in blocks]
+    return np.concatenate(out, axis=1)[:, late:] if out else dry.copy()
+
+
+# ── judge ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The figures of a twin beside the device. ``delay``: samples by which the wet file lagged, taken out first."""
+
+    seconds: float
+    delay: int
+    figures: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; figures that are not defined (silence) are None."""
+        finite = {name: value if math.isfinite(value) else None for name, value in self.figures.items()}
+        return {"seconds": self.seconds, "delay": self.delay, **finite}
+
+
+def held_out(twin: Twin) -> tuple[FloatArray, FloatArray, int]:
+    """Dry with its warm-up in front, wet alone, and the length of the warm-up: the part training never saw."""
+    if twin.run is None:
+        raise DataError(f"{twin.source} is a model file and holds no recordings; name a dry and a wet recording")
+    store = Store.open(twin.run.path / STORE)
+    start, stop = twin.run.info["extra"]["validation"]
+    context = twin.network.receptive_field - 1
+    dry, wet = store.track("dry"), store.track("wet")
+    return np.array(dry[:, start - context : stop]), np.array(wet[:, start:stop]), context
+
+
+def evaluate(twin: Twin, dry: Path | None = None, wet: Path | None = None, delay: int | None = None) -> Judgement:
+    """The figures on another pair of recordings, or on the run's own held-out part.
+
+    The wet file is moved to where it agrees best with the twin, unless ``delay`` (samples) says where it lies.
+
+    Raises:
+        AudioFileError, PairError, DataError: the recordings cannot be used.
+    """
+    if dry is None or wet is None:
+        x, target, context = held_out(twin)
+        rate = int(twin.rate or 0)
+        return judge(play(twin.network, x)[:, context:], target, rate, 0)
+    went_in, came_out = files.read(dry), files.read(wet)
+    for path, recording in ((dry, went_in), (wet, came_out)):
+        if twin.rate is not None and recording.rate != twin.rate:
+            raise PairError(
+                f"{path} is at {recording.rate} Hz, the twin at {twin.rate} Hz; give recordings at its rate"
+            )
+    if went_in.channels != came_out.channels:
+        raise PairError(f"{dry} has {went_in.channels} channels, {wet} has {came_out.channels}; give the same of both")
+    output = play(twin.network, went_in.samples)
+    found = best_delay(output, came_out.samples, went_in.rate) if delay is None else delay
+    output, target = overlap(output, came_out.samples, found)
+    if not target.shape[1]:
+        raise PairError(f"a delay of {found} samples leaves nothing of {wet}; give another --delay")
+    return judge(output, target, went_in.rate, found)
+
+
+def judge(output: FloatArray, target: FloatArray, rate: int, delay: int) -> Judgement:
+    """Every figure of one aligned pair ``(channels, time)``."""
+    sums = ErrorSums()
+    sums.add(output, target)
+    table = sums.table
+    figures = {
+        "esr": sums.esr,
+        "snr_db": sums.snr,
+        "si_sdr_db": sums.si_sdr,
+        "mse": table.mse,
+        "rmse": table.rmse,
+        "error_std": table.error_std,
+        "reference_std": table.reference_std,
+        "lsd": spectral.lsd(output, target),
+        "mr_stft": spectral.mr_stft(output, target),
+    }
+    return Judgement(target.shape[1] / rate, delay, figures)
+
+
+def best_delay(output: FloatArray, wet: FloatArray, rate: int) -> int:
+    """Samples by which ``wet`` lags the twin's output: the peak of their correlation within `ALIGN_SECONDS`.
+
+    The twin sounds like the wet recording, so that the peak is sharp, where that of dry against wet is not.
+    """
+    length = min(output.shape[1], wet.shape[1])
+    reach = min(round(ALIGN_SECONDS * rate), length - 1)
+    size = 1 << (2 * length - 1).bit_length()
+    spectra = np.fft.rfft(wet[:, :length], size) * np.conj(np.fft.rfft(output[:, :length], size))
+    correlation = np.fft.irfft(spectra.sum(axis=0), size)
+    around = np.concatenate([correlation[-reach:], correlation[: reach + 1]]) if reach else correlation[:1]
+    return int(np.argmax(around)) - reach
+
+
+def overlap(output: FloatArray, wet: FloatArray, delay: int) -> tuple[FloatArray, FloatArray]:
+    """The stretches of both that belong together when ``wet`` lags by ``delay`` samples."""
+    output, wet = output[:, max(0, -delay) :], wet[:, max(0, delay) :]
+    length = min(output.shape[1], wet.shape[1])
+    return output[:, :length], wet[:, :length]
+
+
+# ── export ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def export_nam(twin: Twin, output: Path, metadata: dict[str, Any], *, force: bool = False) -> None:
+    """Write the twin as a .nam file with its loudness, gain and training facts.
+
+    Raises:
+        ModelFileError: the format has no place for this network, or a metadata field is wrong.
+        OutputError: the file exists already (without ``force``), or cannot be written.
+    """
+    refuse_existing(output, force=force)
+    facts: dict[str, Any] = {"name": twin.name, **metadata}
+    if twin.run is not None:
+        extra = twin.run.info["extra"]
+        saved = model_file.load(twin.run.model)
+        facts["training"] = {
+            "settings": twin.run.settings,
+            "data": {"latency": extra["delay"], "checks": extra["check"]},
+            "validation_esr": saved.figures.get("esr"),
+        }
+    facts.setdefault("date", _today())
+    nam.save(output, twin.network, twin.rate, facts, force=force)
+
+
+def _today() -> dict[str, int]:
+    now = datetime.datetime.now(tz=datetime.UTC)
+    return {name: getattr(now, name) for name in ("year", "month", "day", "hour", "minute", "second")}
