@@ -1,0 +1,177 @@
+"""What a fused stack of convolutions is made of: rows of samples in flat memory, and lists of operations on them.
+
+Two operations are enough (`tiles`): *affine*, ``out = start + weights × columns`` with an activation or its derivative
+behind it, and *outer*, the gradient of those weights. A column is a row of samples at a shift. `stack_writer` writes a
+network as two lists of them, `stack_kernels` runs the lists block by block of time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wavewright.engine import tiles
+
+QUANTUM = 192
+"""Samples: every range of time is a multiple of it (every tile's length divides it), and every row has this margin."""
+
+BLOCK = 384
+"""Samples that go through all layers at a time, so that what one layer writes the next reads from the cache."""
+
+TILES: dict[int, tuple[int, int]] = (
+    {8: (3, 3), 6: (4, 4), 4: (6, 3), 3: (6, 4), 2: (6, 4), 1: (12, 12)}
+    if tiles.WIDE
+    else {4: (3, 3), 3: (4, 4), 2: (6, 4), 1: (8, 8)}
+)
+"""Outputs of a tile → vectors of its affine form, columns of its outer form: as many sums as the registers hold."""
+
+KIND, OUTPUTS, BLOCKS, COLUMNS, COUNT, PACKED, START, START_STRIDE, OUT, OUT_STRIDE, OTHER, OTHER_STRIDE, FROM = range(13)
+"""An operation's fields: ``KIND`` is an epilogue of `affine_tile` or `OUTER`; ``OUTPUTS`` × ``BLOCKS`` rows are written
+(`OUTER`: read, from ``START``); ``COLUMNS`` and ``COUNT`` are the place and number of its columns (`OUTER`: of groups of
+columns); ``PACKED`` the place of its packed weights (`OUTER`: sums); ``FROM`` its first sample."""
+OUTER = -1
+
+IntArray = NDArray[np.int64]
+
+
+def tile_outputs(rows: int) -> int:
+    """How many of ``rows`` outputs a tile takes: the least waste, then the largest tile."""
+    return min(TILES, key=lambda size: -(-rows // size) * (size + 0.5))
+
+
+def rounded(count: int, unit: int) -> int:
+    """``count`` rounded up to a multiple of ``unit``."""
+    return -(-count // unit) * unit
+
+
+@dataclass(frozen=True)
+class Rows:
+    """``channels`` rows of samples, ``stride`` apart, sample 0 of the first at ``first``."""
+
+    first: int
+    stride: int
+    channels: int
+
+    def each(self, shifts: Sequence[int] = (0,)) -> list[int]:
+        """The columns of a convolution over these rows: every channel at every shift in time."""
+        return [self.first + channel * self.stride + shift for channel in range(self.channels) for shift in shifts]
+
+
+class Memory:
+    """Hands out rows, an odd number of cache lines apart: no two neighbours fall into the same sets of the cache."""
+
+    def __init__(self) -> None:
+        self.size = QUANTUM
+
+    def rows(self, channels: int, samples: int) -> Rows:
+        """Room for ``samples`` samples of ``channels`` channels, rounded up to whole tiles."""
+        first, stride = self.size, 16 * (-(-samples // 16) | 1)
+        self.size += rounded(channels, tile_outputs(channels)) * stride
+        return Rows(first, stride, channels)
+
+
+@dataclass(frozen=True)
+class Operations:
+    """A finished list: (operations, fields), each one's rectifier slope, and which parameter (−1: zero) stands where in
+    the packed weights."""
+
+    table: IntArray
+    slopes: NDArray[np.float64]
+    weights: IntArray
+
+
+@dataclass(frozen=True)
+class StackProgram:
+    """What `stack_kernels` needs for one network and one window; sizes in elements, times in samples.
+
+    ``arena`` holds an item's rows over the whole window (sample t at ``row + t``), ``workspace`` the gradients of one
+    block (sample t at ``row + t − block``) and, in the rows that ``futures`` lists as (first, stride, rows, samples), of
+    the samples behind it. ``places`` tells where each parameter's gradient stands among the packed ``sums``.
+    """
+
+    samples: int
+    padded: int
+    warm_up: int
+    arena: int
+    workspace: int
+    sums: int
+    columns: IntArray
+    forward: Operations
+    backward: Operations
+    to_input: Operations
+    places: IntArray
+    futures: IntArray
+    input: Rows
+    ones: Rows
+    zero: Rows
+    output: Rows
+    output_gradient: Rows
+    zero_gradient: Rows
+    input_gradient: Rows
+
+
+@dataclass
+class Listing:
+    """Operations while they are being written. Lists of one program share ``columns``; ``sums`` grows with `outer`."""
+
+    columns: list[int]
+    lanes: int
+    table: list[list[int]] = field(default_factory=list)
+    slopes: list[float] = field(default_factory=list)
+    weights: list[IntArray] = field(default_factory=list)
+    packed: int = 0
+    sums: int = 0
+    places: dict[int, int] = field(default_factory=dict)
+
+    def affine(
+        self,
+        out: Rows,
+        begin: int,
+        start: Rows,
+        columns: Sequence[int],
+        weights: IntArray,
+        kind: int = tiles.NONE,
+        other: Rows | None = None,
+        slope: float = 0.0,
+    ) -> None:
+        """``out = start + weights × columns`` from sample ``begin`` on; ``weights`` (channels, columns) of parameters."""
+        outputs = tile_outputs(out.channels)
+        blocks = -(-out.channels // outputs)
+        packed = np.full((blocks * outputs, len(columns)), -1, np.int64)
+        packed[: out.channels] = weights
+        beside = other or out
+        self.table.append(
+            [kind, outputs, blocks, len(self.columns), len(columns), self.packed, start.first, start.stride]
+            + [out.first, out.stride, beside.first, beside.stride, begin]
+        )
+        self.columns.extend(columns)
+        self.weights.append(packed.reshape(blocks, outputs, -1).transpose(0, 2, 1).reshape(-1))
+        self.packed += packed.size
+        self.slopes.append(slope)
+
+    def outer(self, rows: Rows, begin: int, columns: Sequence[int], weights: IntArray, filler: int) -> None:
+        """The gradients of ``weights`` (channels, columns), by ``rows``, the gradients of what they made.
+
+        ``filler`` is any readable column: the last group of columns is filled up with it.
+        """
+        outputs = tile_outputs(rows.channels)
+        blocks = -(-rows.channels // outputs)
+        wide = TILES[outputs][1]
+        groups = -(-len(columns) // wide)
+        tile = rounded(outputs * wide, self.lanes)
+        self.table.append(
+            [OUTER, outputs, blocks, len(self.columns), groups, self.sums, rows.first, rows.stride, 0, 0, 0, 0, begin]
+        )
+        self.columns.extend([*columns, *[filler] * (groups * wide - len(columns))])
+        for (row, column), parameter in np.ndenumerate(weights):
+            place = (row // outputs * groups + column // wide) * tile + column % wide * outputs + row % outputs
+            self.places[int(parameter)] = self.sums + place
+        self.sums += blocks * groups * tile
+        self.slopes.append(0.0)
+
+    def finished(self) -> Operations:
+        weights = np.concatenate(self.weights) if self.weights else np.zeros(0, np.int64)
+        return Operations(np.array(self.table, np.int64).reshape(-1, FROM + 1), np.array(self.slopes), weights)

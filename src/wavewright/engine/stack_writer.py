@@ -1,0 +1,273 @@
+"""A WaveNet of the .nam kind written out as operations on rows: its forward pass and the gradients of it.
+
+Forward, for layer l with dilation d (c the input, h the head's sum, x the stream, K taps):
+
+    z_l = Σ_k W_l[k] x_l[t − (K−1−k)d] + m_l c + b_l      a_l = act(z_l)      h += a_l      x_{l+1} = x_l + R_l a_l + r_l
+
+Backward, from the last layer to the first, with ∂v the gradient of the loss by v:
+
+    ∂z_l = (∂h + R_lᵀ ∂x_{l+1}) · act'(z_l)               ∂h is the same for all layers of an array
+    ∂x_l[t] = ∂x_{l+1}[t] + Σ_k W_l[k]ᵀ ∂z_l[t + (K−1−k)d]
+    ∂W_l[k] = Σ_t ∂z_l[t] x_l[t − (K−1−k)d]ᵀ    ∂m_l = Σ_t ∂z_l cᵀ    ∂b_l = Σ_t ∂z_l
+    ∂R_l = Σ_t ∂x_{l+1} a_lᵀ                    ∂r_l = Σ_t ∂x_{l+1}
+
+act' comes from a itself: 1 − a² for tanh, the sign of a for the rectifiers. The transposed convolution gathers, so it is
+an affine operation like the forward one, its taps mirrored. Mixer and bias are columns like any other, of the input and
+of a row of ones, so their gradients fall out with the rest.
+
+Each row starts at the first sample that an output of the window needs, rounded down to whole tiles. What is computed
+before that is never used and its gradient is zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from wavewright.engine import tiles
+from wavewright.engine.stack_program import BLOCK, QUANTUM, IntArray, Listing, Memory, Rows, StackProgram, rounded, tile_outputs
+from wavewright.nets.wavenet_config import Activation, LayerArrayConfig, WaveNetConfig
+
+ACTIVATIONS = {
+    "Tanh": (tiles.TANH, tiles.TANH_GRADIENT),
+    "ReLU": (tiles.LEAKY, tiles.LEAKY_GRADIENT),
+    "LeakyReLU": (tiles.LEAKY, tiles.LEAKY_GRADIENT),
+}
+
+
+def supported(config: WaveNetConfig) -> bool:
+    """Whether the programs can express this network: no gates, no bottleneck, a long head at the end only."""
+    return all(
+        not array.gated
+        and array.width == array.channels
+        and (array.head_kernel_size == 1 or array is config.arrays[-1])
+        and all(a.name in ACTIVATIONS and (a.name != "LeakyReLU" or a.negative_slope >= 0) for a in array.activations)
+        for array in config.arrays
+    )
+
+
+def slope_of(activation: Activation) -> float:
+    """What a rectifier multiplies negative values with."""
+    return activation.negative_slope if activation.name == "LeakyReLU" else 0.0
+
+
+@dataclass
+class _Layer:
+    """A layer's rows in the arena, its parameters, and its first sample."""
+
+    activation: Activation
+    taps: list[int]
+    ahead: int
+    begin: int
+    x: Rows
+    a: Rows
+    columns: list[int]
+    weights: IntArray  # (channels, taps of channels + condition + 1)
+    back_weights: IntArray  # conv (channels, channels, taps)
+    mixer: IntArray  # (channels, condition)
+    output: IntArray | None  # (channels, channels + 1), or None where the stream ends
+
+
+@dataclass
+class _Array:
+    """An array's rows in the arena, its parameters, and its first sample."""
+
+    config: LayerArrayConfig
+    begin: int
+    source: Rows
+    rechannel: IntArray  # (channels, inputs)
+    layers: list[_Layer]
+    end: Rows
+    head: Rows
+    head_shifts: list[int]
+    head_weights: IntArray  # (head size, channels, taps)
+    head_bias: IntArray | None  # (head size, 1)
+
+
+class _Writer:
+    """Lays out the memory and writes both programs, array by array and layer by layer."""
+
+    def __init__(self, config: WaveNetConfig, outputs: int, lanes: int) -> None:
+        self.config = config
+        self.warm_up = config.receptive_field - 1
+        self.samples = self.warm_up + outputs
+        self.padded = rounded(self.samples, QUANTUM)
+        self.long = self.padded + QUANTUM
+        self.memory, self.workspace = Memory(), Memory()
+        self.columns: list[int] = []
+        self.forward, self.backward, self.to_input = (Listing(self.columns, lanes) for _ in range(3))
+        self.parameters = 0
+        self.futures: list[list[int]] = []
+        self.input = self.memory.rows(config.arrays[0].input_size, self.long)
+        self.ones = self.memory.rows(1, self.long)
+        zero = self.memory.rows(1, self.long)
+        self.zero = Rows(zero.first, 0, 1)
+        nought = self.workspace.rows(1, BLOCK)
+        self.nought = Rows(nought.first, 0, 1)
+
+    def take(self, *shape: int) -> IntArray:
+        """The numbers of the next parameters, in the shape that they have."""
+        first = self.parameters
+        self.parameters += int(np.prod(shape))
+        return np.arange(first, self.parameters, dtype=np.int64).reshape(shape)
+
+    def write(self) -> StackProgram:
+        """Both programs for the whole network."""
+        arrays: list[_Array] = []
+        reach = 0
+        for config in self.config.arrays:
+            array, reach = self._array(config, arrays[-1] if arrays else None, reach)
+            arrays.append(array)
+        last = arrays[-1]
+        output = self.memory.rows(last.config.head_size, self.long)
+        final = self.warm_up // QUANTUM * QUANTUM
+        self._head(last, output, final)
+
+        gradient = self.workspace.rows(last.config.head_size, BLOCK + last.config.head_kernel_size - 1)
+        self._look_ahead(gradient, last.config.head_kernel_size - 1)
+        stack = (self.warm_up - last.config.head_kernel_size + 1) // QUANTUM * QUANTUM
+        input_gradient = self._backward(arrays, gradient, stack, final)
+        places = np.array([self.backward.places[index] for index in range(self.parameters)], np.int64)
+        return StackProgram(
+            self.samples, self.padded, self.warm_up, self.memory.size, self.workspace.size + QUANTUM, self.backward.sums,
+            np.array(self.columns, np.int64), self.forward.finished(), self.backward.finished(),
+            self.to_input.finished(), places, np.array(self.futures, np.int64).reshape(-1, 4), self.input, self.ones,
+            self.zero, output, gradient, self.nought, input_gradient,
+        )  # fmt: skip
+
+    def _array(self, config: LayerArrayConfig, before: _Array | None, reach: int) -> tuple[_Array, int]:
+        """Writes an array's forward pass; ``reach`` counts the samples lost at the start so far."""
+        begin = reach // QUANTUM * QUANTUM
+        source = self.input if before is None else before.end
+        rechannel = self.take(config.channels, config.input_size)
+        x = self.memory.rows(config.channels, self.long)
+        head = self.memory.rows(config.channels, self.long)
+        self.forward.affine(x, begin, self.zero, source.each(), rechannel)
+        first = (reach + (config.kernel_sizes[0] - 1) * config.dilations[0]) // QUANTUM * QUANTUM
+        if before is None:
+            self.forward.affine(head, first, self.zero, [], np.zeros((config.channels, 0), np.int64))
+        else:
+            self._head(before, head, first)
+        layers = []
+        last_array = config is self.config.arrays[-1]
+        for index in range(len(config.dilations)):
+            reach += (config.kernel_sizes[index] - 1) * config.dilations[index]
+            ends = last_array and index == len(config.dilations) - 1
+            layer, x = self._layer(config, index, x, head, reach // QUANTUM * QUANTUM, ends)
+            layers.append(layer)
+        kernel = config.head_kernel_size
+        shifts = [k - kernel + 1 for k in range(kernel)]
+        weights = self.take(config.head_size, config.channels, kernel)
+        bias = self.take(config.head_size, 1) if config.head_bias else None
+        return _Array(config, begin, source, rechannel, layers, x, head, shifts, weights, bias), reach
+
+    def _layer(
+        self, config: LayerArrayConfig, index: int, x: Rows, head: Rows, begin: int, ends: bool
+    ) -> tuple[_Layer, Rows]:
+        """Writes a layer's forward pass; returns it and the stream behind it."""
+        channels, kernel, dilation = config.channels, config.kernel_sizes[index], config.dilations[index]
+        conv, bias = self.take(channels, channels, kernel), self.take(channels, 1)
+        mixer = self.take(channels, config.condition_size)
+        taps = [(k - kernel + 1) * dilation for k in range(kernel)]
+        columns = [*x.each(taps), *self.input.each(), *self.ones.each()]
+        weights = np.concatenate([conv.reshape(channels, -1), mixer, bias], axis=1)
+        activation = config.activations[index]
+        a = self.memory.rows(channels, self.long)
+        self.forward.affine(
+            a, begin, self.zero, columns, weights, ACTIVATIONS[activation.name][0], head, slope_of(activation)
+        )
+        output, behind = None, x
+        if not ends:
+            output = np.concatenate([self.take(channels, channels), self.take(channels, 1)], axis=1)
+            behind = self.memory.rows(channels, self.long)
+            self.forward.affine(behind, begin, x, [*a.each(), *self.ones.each()], output)
+        ahead = (kernel - 1) * dilation
+        return _Layer(activation, taps, ahead, begin, x, a, columns, weights, conv, mixer, output), behind
+
+    def _head(self, array: _Array, out: Rows, begin: int) -> None:
+        columns, weights = self._head_columns(array)
+        self.forward.affine(out, begin, self.zero, columns, weights)
+
+    def _head_columns(self, array: _Array) -> tuple[list[int], IntArray]:
+        columns = array.head.each(array.head_shifts)
+        weights = array.head_weights.reshape(array.config.head_size, -1)
+        if array.head_bias is None:
+            return columns, weights
+        return [*columns, *self.ones.each()], np.concatenate([weights, array.head_bias], axis=1)
+
+    def _look_ahead(self, rows: Rows, samples: int) -> None:
+        if samples:
+            padded = rounded(rows.channels, tile_outputs(rows.channels))
+            self.futures.append([rows.first, rows.stride, padded, samples])
+
+    def _backward(self, arrays: list[_Array], gradient: Rows, stack: int, final: int) -> Rows:
+        """Writes the gradients, last array first; ``gradient`` is the output's, ``stack`` the head sums' first sample.
+
+        Returns the rows of the input's gradient, which the list ``to_input`` computes.
+        """
+        ones = self.ones.first
+        sources: list[int] = []  # all that the input's gradient sums up, with its weights
+        weights: list[IntArray] = []
+        stream: Rows | None = None
+        for array in reversed(arrays):
+            columns, head_weights = self._head_columns(array)
+            self.backward.outer(gradient, final, columns, head_weights, ones)
+            back = array.head_weights.transpose(1, 0, 2).reshape(array.config.channels, -1)
+            head = self.workspace.rows(array.config.channels, BLOCK)
+            mirrored = gradient.each([-shift for shift in array.head_shifts])
+            self.backward.affine(head, stack, self.nought, mirrored, back)
+            for index in reversed(range(len(array.layers))):
+                before = array.layers[index - 1].begin if index else array.begin
+                stream = self._layer_backward(array.layers[index], before, head, stream, sources, weights)
+            assert stream is not None
+            self.backward.outer(stream, array.begin, array.source.each(), array.rechannel, ones)
+            if array is not arrays[0]:
+                below = self.workspace.rows(array.config.input_size, BLOCK)
+                self.backward.affine(below, array.begin, self.nought, stream.each(), array.rechannel.T)
+                stream = below
+            gradient, final = head, stack
+        assert stream is not None
+        into = self.workspace.rows(self.input.channels, BLOCK)
+        sources += stream.each()
+        weights.append(arrays[0].rechannel.T)
+        self.to_input.affine(into, 0, self.nought, sources, np.concatenate(weights, axis=1))
+        return into
+
+    def _layer_backward(
+        self,
+        layer: _Layer,
+        before: int,
+        head: Rows,
+        stream: Rows | None,
+        sources: list[int],
+        weights: list[IntArray],
+    ) -> Rows:
+        """Writes a layer's gradients, given those of the head's sum and of the stream behind it (None: it ends here);
+        returns the rows of the stream's before it, from sample ``before`` on."""
+        channels, ones = layer.x.channels, self.ones.first
+        dz = self.workspace.rows(channels, BLOCK + layer.ahead)
+        self._look_ahead(dz, layer.ahead)
+        kind, slope = ACTIVATIONS[layer.activation.name][1], slope_of(layer.activation)
+        if layer.output is None or stream is None:
+            nothing = np.zeros((channels, 0), np.int64)
+            self.backward.affine(dz, layer.begin, head, [], nothing, kind, layer.a, slope)
+        else:
+            back = layer.output[:, :channels].T
+            self.backward.affine(dz, layer.begin, head, stream.each(), back, kind, layer.a, slope)
+            self.backward.outer(stream, layer.begin, [*layer.a.each(), ones], layer.output, ones)
+        self.backward.outer(dz, layer.begin, layer.columns, layer.weights, ones)
+        sources += dz.each()
+        weights.append(layer.mixer.T)
+        mirrored = dz.each([-tap for tap in layer.taps])
+        back = layer.back_weights.transpose(1, 0, 2).reshape(channels, -1)
+        before_rows = stream or self.workspace.rows(channels, BLOCK)
+        self.backward.affine(before_rows, before, stream or self.nought, mirrored, back)
+        return before_rows
+
+
+@lru_cache(maxsize=16)
+def write_program(config: WaveNetConfig, outputs: int, lanes: int) -> StackProgram:
+    """The programs of ``config`` for windows of ``outputs`` samples beyond the receptive field."""
+    return _Writer(config, outputs, lanes).write()
