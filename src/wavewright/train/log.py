@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from wavewright import atomic
 from wavewright.errors import OutputError, SettingsError
+from wavewright.train.guard import Look
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -48,9 +50,27 @@ class RunLog:
         except OSError as error:
             raise OutputError(f"could not write {path}: {error.strerror}; choose another place") from error
         self._board = None if tensorboard is None else _board(tensorboard, step)
+        self._looks: list[Look] = []
+
+    def note(self, look: Look) -> None:
+        """What a look found, for the means of the next line."""
+        self._looks.append(look)
+
+    def line(self, step: int, seconds: float, rate: float, more: Mapping[str, Any]) -> None:
+        """The line of one step: means of the finite looks since the line before, and whatever ``more`` there is.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        looks = [look for look in self._looks if look.wrong is None]
+        count = sum(look.count for look in looks)
+        means = {"loss": sum(look.loss for look in looks), "gradient": sum(look.gradient for look in looks)}
+        shown = {name: total / count for name, total in means.items()} if count else {}
+        self.add({"step": step, "seconds": round(seconds, 3), **shown, "rate": rate, **more})
+        self._looks.clear()
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append one line, in the system's hands when this returns.
+        """Append one line as it is, in the system's hands when this returns.
 
         Raises:
             OutputError: the disk is full.

@@ -11,6 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+REPORT_SECONDS = 0.25
+"""Seconds between two reports, each of which waits for the GPU once."""
+
 LINE_SECONDS = 10.0
 """Seconds between lines where there is no terminal."""
 
@@ -117,6 +120,24 @@ class Bar:
     def close(self) -> None:
         """Leave the bar as it stands."""
         self._bar.stop()
+
+
+class Pace:
+    """Steps per second, smoothed, measured whenever it is time to report."""
+
+    def __init__(self, step: int) -> None:
+        self._moment, self._step = time.monotonic(), step
+        self.steps_per_second = 0.0
+
+    def due(self, step: int) -> bool:
+        """Whether `REPORT_SECONDS` have passed since it was last; the speed is measured anew then."""
+        seconds = time.monotonic() - self._moment
+        if seconds < REPORT_SECONDS:
+            return False
+        speed = (step - self._step) / seconds
+        self.steps_per_second += (speed - self.steps_per_second) * (0.2 if self.steps_per_second else 1.0)
+        self._moment, self._step = time.monotonic(), step
+        return True
 
 
 def reporter_for(*, quiet: bool = False, console: Console | None = None) -> Reporter:

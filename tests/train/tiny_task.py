@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from wavewright.nets.contract import Network, State
 from wavewright.settings import to_mapping
+from wavewright.train.progress import Standing
 from wavewright.train.run import RunFolder
 from wavewright.train.settings import TrainSettings
 
@@ -17,12 +19,13 @@ from wavewright.train.settings import TrainSettings
 class TinyNet(Network):
     """Two short convolutions with a tanh, a dropout and a running mean: all the kinds of state a network has."""
 
-    def __init__(self, seed: int, dropout: float = 0.1) -> None:
+    def __init__(self, seed: int, dropout: float = 0.1, momentum: float = 0.1) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         self.first = nn.Conv1d(1, 4, 3, padding=2)
         self.second = nn.Conv1d(4, 1, 3, padding=2)
         self.dropout = nn.Dropout(dropout)
+        self.momentum = momentum
         self.register_buffer("mean", torch.zeros(1))
         with torch.no_grad():
             for parameter in self.parameters():
@@ -35,7 +38,7 @@ class TinyNet(Network):
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         if self.training:
             with torch.no_grad():
-                self.mean += 0.1 * (x.mean() - self.mean)
+                self.mean += self.momentum * (x.mean() - self.mean)
         hidden = torch.tanh(self.first(x)[..., : x.shape[-1]])
         return self.second(self.dropout(hidden))[..., : x.shape[-1]] + 0.01 * self.mean, ()
 
@@ -45,10 +48,20 @@ class TinyTask:
 
     goal = "esr"
 
-    def __init__(self, seed: int = 0, *, batch: int = 4, time: int = 32, epoch: int = 10, dropout: float = 0.1) -> None:
-        self.network = TinyNet(seed, dropout)
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        batch: int = 4,
+        time: int = 32,
+        epoch: int = 10,
+        dropout: float = 0.1,
+        momentum: float = 0.1,
+        poison: Iterable[int] = (),
+    ) -> None:
+        self.network = TinyNet(seed, dropout, momentum)
         self.seed, self.size, self.time, self.steps_per_epoch = seed, batch, time, epoch
-        self.poisoned: set[int] = set()
+        self.poison = frozenset(poison)  # steps whose windows are not numbers
         self.previews: list[Path] = []
         self.validations = 0
 
@@ -56,7 +69,7 @@ class TinyTask:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         everyone = torch.randn(world * self.size, 1, self.time, generator=generator)
         dry = everyone[rank * self.size : (rank + 1) * self.size]
-        if step in self.poisoned:
+        if step in self.poison:
             dry = dry * math.nan
         return dry, _device(dry)
 
@@ -95,3 +108,21 @@ def settings(**overrides: object) -> TrainSettings:
 def new_run(path: Path, told: TrainSettings, **others: object) -> RunFolder:
     """A run folder for `told`."""
     return RunFolder.create(path, job="tiny", settings={"train": to_mapping(told)}, **others)  # type: ignore[arg-type]
+
+
+class Telling:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.shown: list[Standing] = []
+        self.closed = False
+
+    def show(self, standing: Standing) -> None:
+        self.shown.append(standing)
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def close(self) -> None:
+        self.closed = True
