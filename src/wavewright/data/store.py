@@ -119,7 +119,7 @@ class Store:
                     for row in recording.samples:
                         audio.write(np.ascontiguousarray(row, SAMPLE).data)
             items = tuple(
-                _item(path, track=name, length=recordings[name].frames, done=tuple(done))
+                _item(files.info(path), track=name, length=recordings[name].frames, done=tuple(done))
                 for path, name in zip(sources, recordings, strict=bool(sources))
             )
             rate = next(iter(recordings.values())).rate
@@ -172,7 +172,7 @@ class Store:
                     items.append(
                         replace(
                             _item(
-                                info.path,
+                                info,
                                 track=track,
                                 length=planes.frames - start,
                                 done=_what_is_done(info, target, mono),
@@ -237,9 +237,9 @@ def _what_is_done(info: files.FileInfo, rate: int, mono: bool) -> tuple[str, ...
     return mixed + resampled
 
 
-def _item(path: Path, *, track: str, length: int, done: tuple[str, ...]) -> Item:
-    info = files.info(path)
-    return Item(str(path.resolve()), hash_file(path), info.rate, info.channels, info.frames, track, 0, length, done)
+def _item(info: files.FileInfo, *, track: str, length: int, done: tuple[str, ...]) -> Item:
+    path = info.path.resolve()
+    return Item(str(path), hash_file(path), info.rate, info.channels, info.frames, track, 0, length, done)
 
 
 def _agreed(infos: Sequence[files.FileInfo], name: str, unit: str, remedy: str) -> int:
