@@ -69,5 +69,7 @@ class LowPass:
             )
         sections = butter(self.order, self.cutoff_hz, fs=rate, output="sos")
         state = np.zeros((len(sections), *x.shape[:-1], 2)) if state is None else state
+        if x.shape[-1] == 0:
+            return x, state
         y, state = sosfilt(sections, x.astype(np.float64), zi=state)
         return y.astype(np.float32), state

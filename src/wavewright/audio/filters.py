@@ -47,5 +47,7 @@ def _stable(coefficient: float) -> float:
 def _filter(b: list[float], a: list[float], x: FloatArray, state: FilterState | None) -> tuple[FloatArray, FilterState]:
     # in double, since the integrator would collect the rounding of every sample it has seen
     carried = np.zeros((*x.shape[:-1], 1)) if state is None else state
+    if x.shape[-1] == 0:
+        return x, carried
     y, carried = lfilter(b, a, x.astype(np.float64), zi=carried)
     return y.astype(np.float32), carried

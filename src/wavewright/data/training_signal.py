@@ -250,7 +250,7 @@ def _next_slice(
                 piece = _audible(_drawn(rng, settings, source), settings)
                 if len(piece):
                     peak_db = rng.uniform(settings.quietest_db, settings.loudest_db)
-                    return piece * np.float32(_amplitude(peak_db) / np.abs(piece).max())
+                    return np.asarray(piece * (_amplitude(peak_db) / float(np.abs(piece).max())), dtype=np.float32)
             report.skipped[source.name] = f"silent: below {settings.silent_below_db:g} dBFS wherever it was tried"
         except AudioFileError as error:
             report.skipped[source.name] = str(error)
@@ -265,7 +265,8 @@ def _drawn(rng: np.random.Generator, settings: SignalSettings, source: Source) -
     seconds = rng.uniform(settings.slice_shortest, settings.slice_longest)
     frames = max(1, min(source.frames, round(seconds * source.rate)))
     part = source.mono(int(rng.integers(0, source.frames - frames + 1)), frames)
-    return resample(Recording(part[None], source.rate), settings.rate).samples[0]
+    brought: FloatArray = resample(Recording(part[None], source.rate), settings.rate).samples[0]
+    return brought
 
 
 def _audible(piece: FloatArray, settings: SignalSettings) -> FloatArray:
