@@ -12,5 +12,6 @@ NETWORK_NAMES: dict[str, str] = {
     "gated-wavenet": "aNN_Audio's WaveNet: gated, kernel 2, dilations 1 to 8192, activations with a learned slope",
     "lstm": "long short-term memory with a linear output, 24 units",
     "gru": "gated recurrent units with a linear output, 24 units",
+    "linear": "one impulse response of 2,048 samples: a cabinet, or the baseline to beat",
 }
 """Every name that `wavewright.nets.registry.build` knows, in the order in which help shows them."""

@@ -14,6 +14,7 @@ from typing import Any
 from wavewright.errors import ModelFileError, SettingsError
 from wavewright.nets.contract import Network
 from wavewright.nets.gated_wavenet import GatedWaveNet, GatedWaveNetConfig
+from wavewright.nets.linear import Linear, LinearConfig
 from wavewright.nets.recurrent import GRU, LSTM, RecurrentConfig
 from wavewright.nets.wavenet import WaveNet
 from wavewright.nets.wavenet_config import PRESETS, Activation, LayerArrayConfig, WaveNetConfig
@@ -80,6 +81,7 @@ KINDS: dict[str, Kind] = {
     "gated-wavenet": Kind(GatedWaveNet, lambda values: from_mapping(GatedWaveNetConfig, values)),
     "lstm": Kind(LSTM, lambda values: from_mapping(RecurrentConfig, values)),
     "gru": Kind(GRU, lambda values: from_mapping(RecurrentConfig, values)),
+    "linear": Kind(Linear, lambda values: from_mapping(LinearConfig, values)),
 }
 """Every architecture, by the name that run folders keep."""
 
@@ -88,6 +90,7 @@ NETWORKS: dict[str, tuple[str, Any]] = {
     "gated-wavenet": ("gated-wavenet", GatedWaveNetConfig()),
     "lstm": ("lstm", RecurrentConfig()),
     "gru": ("gru", RecurrentConfig()),
+    "linear": ("linear", LinearConfig()),
 }
 """Name → kind and settings, for all that `build` builds."""
 
