@@ -50,9 +50,8 @@ def main(words: Sequence[str]) -> int:
         )
     from wavewright.jobs import twin
 
-    judgement = twin.evaluate(
-        twin.open_twin(arguments.model, arguments.size), *(arguments.recordings or (None, None)), delay=arguments.delay
-    )
+    dry, wet = arguments.recordings or (None, None)
+    judgement = twin.evaluate(twin.open_twin(arguments.model, arguments.size), dry, wet, arguments.delay)
     where = "the given pair" if arguments.recordings else "the held-out part"
     rows = [["figure", "value", ""]]
     rows += [[NAMES[name][0], f"{value:.5g}", NAMES[name][1]] for name, value in judgement.figures.items()]

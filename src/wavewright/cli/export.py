@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse
 
-GEAR = ("amp", "pedal", "pedal_amp", "amp_cab", "amp_pedal_cab", "preamp", "studio")
-TONES = ("clean", "overdrive", "crunch", "hi_gain", "fuzz")
+Gear = Literal["amp", "pedal", "pedal_amp", "amp_cab", "amp_pedal_cab", "preamp", "studio"]
+Tone = Literal["clean", "overdrive", "crunch", "hi_gain", "fuzz"]
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Arguments:
     modeled_by: Annotated[str | None, option("who made the twin")] = None
     gear_make: Annotated[str | None, option("who made the device")] = None
     gear_model: Annotated[str | None, option("what the device is called")] = None
-    gear_type: Annotated[Literal[GEAR] | None, option("what the device is")] = None
-    tone_type: Annotated[Literal[TONES] | None, option("what it does to the tone")] = None
+    gear_type: Annotated[Gear | None, option("what the device is")] = None
+    tone_type: Annotated[Tone | None, option("what it does to the tone")] = None
     input_dbu: Annotated[float | None, option("level in dBu that is full scale at the device's input")] = None
     output_dbu: Annotated[float | None, option("level in dBu that is full scale at its output")] = None
     force: Annotated[bool, option("replace a file that is there already", short="-f")] = False
@@ -36,20 +36,16 @@ class Arguments:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "export", words)
+    from wavewright.formats.nam_metadata import NamMetadata
     from wavewright.jobs import twin
 
-    given: dict[str, Any] = {
-        name: getattr(arguments, name)
-        for name in ("name", "modeled_by", "gear_make", "gear_model", "gear_type", "tone_type")
-    }
-    given |= {"input_level_dbu": arguments.input_dbu, "output_level_dbu": arguments.output_dbu}
-    opened = twin.open_twin(arguments.run)
-    twin.export_nam(
-        opened,
-        arguments.output,
-        {name: value for name, value in given.items() if value is not None},
-        force=arguments.force,
+    names = ("name", "modeled_by", "gear_make", "gear_model", "gear_type", "tone_type")
+    metadata = NamMetadata(
+        **{name: getattr(arguments, name) for name in names},
+        input_level_dbu=arguments.input_dbu,
+        output_level_dbu=arguments.output_dbu,
     )
+    twin.export_nam(twin.open_twin(arguments.run), arguments.output, metadata, force=arguments.force)
     size = arguments.output.stat().st_size
     arguments.voice.say(f"{arguments.output}: {size / 1000:.0f} kB; load it in any player of .nam files")
     arguments.voice.result({"output": str(arguments.output), "bytes": size})

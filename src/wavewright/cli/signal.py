@@ -32,21 +32,29 @@ class Arguments:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "signal", words)
-    from wavewright.jobs import emulate
+    from wavewright.atomic import refuse_existing
+    from wavewright.audio import files
+    from wavewright.data.training_signal import compose_reported
 
-    made = emulate.write_training_signal(arguments.output, arguments.settings, arguments.source, force=arguments.force)
+    output, settings = arguments.output, arguments.settings
+    refuse_existing(output, force=arguments.force)
+    recording, report = compose_reported(settings, [arguments.source] if arguments.source else [])
+    files.write(output, recording, subtype="PCM_24", force=arguments.force)
+    origin = f"{report.sources} of your sounds" if arguments.source else "built-in sounds"
     arguments.voice.say(
-        f"{arguments.output}: {made.recording.seconds:.0f} s at {made.recording.rate} Hz, {made.slices} slices of {made.files or 'built-in'} sounds",
-        *(f"skipped {line}" for line in made.skipped),
-        "next: play it through the device and record the whole of it, from before the first click to after the last,",
-        f"at {made.recording.rate} Hz with peaks below full scale; then `wavewright check {arguments.output} YOUR_WET.wav`",
+        f"{output}: {recording.seconds:.0f} s at {recording.rate} Hz, {report.slices} slices of {origin}",
+        *(f"skipped {name}: {why}" for name, why in report.skipped.items()),
+        "next: play it through the device and record all of it, from before the first click to after the last,",
+        f"at {recording.rate} Hz and with peaks below full scale; then",
+        f"  wavewright check {output} RECORDED.wav",
     )
     arguments.voice.result(
         {
-            "output": str(arguments.output),
-            "seconds": made.recording.seconds,
-            "rate": made.recording.rate,
-            "skipped": list(made.skipped),
+            "output": str(output),
+            "seconds": recording.seconds,
+            "rate": recording.rate,
+            "slices": report.slices,
+            "skipped": report.skipped,
         }
     )
     return 0

@@ -72,7 +72,16 @@ def train_emulate(words: Sequence[str]) -> int:
             f"next: wavewright report {run}, wavewright render {run} IN.wav -o OUT.wav,",
             f"      wavewright export {run} --to nam -o TWIN.nam",
         )
-    voice.result({"run": str(run), **outcome.to_dict()})
+    voice.result(
+        {
+            "run": str(run),
+            "status": outcome.status,
+            "best_esr": outcome.best,
+            "best_step": outcome.best_step,
+            "steps": outcome.step,
+            "seconds": outcome.seconds,
+        }
+    )
     return 130 if outcome.status == "interrupted" else 0
 
 

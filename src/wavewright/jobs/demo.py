@@ -17,6 +17,7 @@ from wavewright.audio.circuit import ToneStackClipper
 from wavewright.audio.music import riff
 from wavewright.audio.recording import FloatArray, Recording
 from wavewright.data.training_signal import SignalSettings, compose
+from wavewright.formats.nam_metadata import NamMetadata
 from wavewright.jobs import emulate, twin, twin_report
 from wavewright.jobs.settings import EmulateSettings
 from wavewright.train.progress import Reporter
@@ -45,7 +46,7 @@ class Demo:
 
 
 def record(dry: FloatArray, rate: int, seed: int = 0) -> FloatArray:
-    """What an interface would record of ``dry`` ``(time,)`` behind the circuit: late, with a little noise and a tail."""
+    """What an interface would record of ``dry`` ``(time,)`` behind the circuit: late, noisy, with a tail."""
     through = ToneStackClipper()(dry, rate)
     noise = np.random.default_rng(seed).standard_normal(len(dry) + LATE + rate // 4)
     wet = 10 ** (NOISE_DBFS / 20) * noise.astype(np.float32)
@@ -67,7 +68,7 @@ def emulate_demo(
     dry, wet = folder / "dry.wav", folder / "wet.wav"
 
     say(f"1/6  a training signal through the circuit (tone stack, diode clipper): {dry}, {wet}")
-    signal = compose(SignalSettings(seconds=SIGNAL_SECONDS, rate=RATE)).recording
+    signal = compose(SignalSettings(seconds=SIGNAL_SECONDS, rate=RATE))
     files.write(dry, signal, subtype="PCM_24", force=force)
     files.write(wet, Recording(record(signal.samples[0], RATE)[np.newaxis], RATE), subtype="PCM_24", force=force)
 
@@ -93,7 +94,7 @@ def emulate_demo(
 
     model = folder / "circuit.nam"
     say(f"5/6  the same twin for every player of .nam files: {model}")
-    twin.export_nam(opened, model, {"name": "Wavewright demo circuit", "gear_type": "pedal"}, force=force)
+    twin.export_nam(opened, model, NamMetadata(name="Wavewright demo circuit", gear_type="pedal"), force=force)
 
     page = twin_report.write(run, None)
     say(f"6/6  the page, with players and plots: {page}")

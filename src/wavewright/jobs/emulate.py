@@ -156,7 +156,8 @@ class EmulateTask:
         dry = torch.from_numpy(np.array(self.dry[:, start - self.context : stop]))
         weight = next(self.network.parameters())
         with torch.no_grad():
-            return self.network.valid(dry[None].to(weight.device)).float().cpu().numpy()[0]
+            twin = self.network.valid(dry[None].to(weight.device))  # (1, 1, stop - start)
+        return np.asarray(twin[0].float().cpu().numpy())
 
 
 # ── a run, from its beginning or from where it stopped ────────────────────────────────────────────────────────────

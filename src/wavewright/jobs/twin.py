@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
-from wavewright.atomic import refuse_existing
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
 from wavewright.data.store import Store
@@ -19,6 +19,7 @@ from wavewright.engine import render as rendering
 from wavewright.engine.player import Player
 from wavewright.errors import DataError, ModelFileError, PairError, RunError
 from wavewright.formats import nam
+from wavewright.formats.nam_metadata import NamMetadata
 from wavewright.jobs.emulate import JOB, STORE
 from wavewright.metrics import spectral
 from wavewright.metrics.waveform import ErrorSums
@@ -61,13 +62,55 @@ def open_twin(path: Path, size: str | None = None) -> Twin:
         if saved.kind is None:
             raise ModelFileError(f"{run.model} does not say which network it holds; train again")
         network = registry.from_config(saved.kind, saved.config)
-        model_file.put(saved, network)
+        _put_weights(network, saved.weights, run.model)
         network.eval()
         return Twin(path, network, saved.rate, path.resolve().name, run=run)
     if not path.exists():
         raise ModelFileError(f"no run and no model file at {path}; name a run folder or a .nam file")
     loaded = nam.load(path)
-    return Twin(path, loaded.network(size), loaded.rate, loaded.metadata.get("name") or path.stem, model=loaded)
+    net = loaded.net
+    if size is not None:
+        if not loaded.submodels:
+            raise ModelFileError(f"{path} holds one model, not a container of sizes; leave --size away")
+        net = loaded.submodels[0 if size == "lite" else -1].model.net
+    return Twin(path, net, loaded.rate, loaded.metadata.name or path.stem, model=loaded)
+
+
+def _put_weights(network: Network, weights: dict[str, Tensor], source: Path) -> None:
+    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    if wanted != found:
+        wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        raise ModelFileError(
+            f"{source} does not fit the network it declares ({', '.join(wrong[:3])}): it is damaged; train again"
+        )
+    network.load_state_dict(weights)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What `wavewright info` tells of a run or a model file."""
+    twin = open_twin(path)
+    kind, _ = registry.config_of(twin.network)
+    facts: dict[str, Any] = {
+        "name": twin.name,
+        "network": kind,
+        "weights": sum(parameter.numel() for parameter in twin.network.parameters()),
+        "receptive_field": twin.network.receptive_field,
+        "latency": twin.network.latency,
+        "rate": twin.rate,
+    }
+    if twin.run is not None:
+        saved = model_file.load(twin.run.model)
+        facts |= {"job": saved.job, "step": saved.step, **saved.figures}
+        facts["trained_on"] = ", ".join(file["path"] for file in twin.run.info["data"])
+    if twin.model is not None:
+        meta = twin.model.metadata
+        facts |= {
+            "format": f".nam {twin.model.version} {twin.model.architecture}",
+            "models": len(twin.model.submodels) or 1,
+        }
+        facts |= {name: getattr(meta, name) for name in ("loudness", "gain", "modeled_by", "gear_make", "gear_model")}
+    return facts
 
 
 # ── render ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -191,8 +234,8 @@ def best_delay(output: FloatArray, wet: FloatArray, rate: int) -> int:
     size = 1 << (2 * length - 1).bit_length()
     spectra = np.fft.rfft(wet[:, :length], size) * np.conj(np.fft.rfft(output[:, :length], size))
     correlation = np.fft.irfft(spectra.sum(axis=0), size)
-    around = np.concatenate([correlation[-reach:], correlation[: reach + 1]]) if reach else correlation[:1]
-    return int(np.argmax(around)) - reach
+    around: NDArray[np.float64] = np.concatenate([correlation[-reach:], correlation[: reach + 1]]) if reach else correlation[:1]
+    return int(around.argmax()) - reach
 
 
 def overlap(output: FloatArray, wet: FloatArray, delay: int) -> tuple[FloatArray, FloatArray]:
@@ -205,27 +248,23 @@ def overlap(output: FloatArray, wet: FloatArray, delay: int) -> tuple[FloatArray
 # ── export ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def export_nam(twin: Twin, output: Path, metadata: dict[str, Any], *, force: bool = False) -> None:
+def export_nam(twin: Twin, output: Path, metadata: NamMetadata | None = None, *, force: bool = False) -> None:
     """Write the twin as a .nam file with its loudness, gain and training facts.
 
     Raises:
-        ModelFileError: the format has no place for this network, or a metadata field is wrong.
+        ModelFileError: the format has no place for this network.
         OutputError: the file exists already (without ``force``), or cannot be written.
     """
-    refuse_existing(output, force=force)
-    facts: dict[str, Any] = {"name": twin.name, **metadata}
+    facts = metadata or NamMetadata()
+    if facts.name is None:
+        facts = replace(facts, name=twin.name)
     if twin.run is not None:
         extra = twin.run.info["extra"]
         saved = model_file.load(twin.run.model)
-        facts["training"] = {
+        training = {
             "settings": twin.run.settings,
             "data": {"latency": extra["delay"], "checks": extra["check"]},
             "validation_esr": saved.figures.get("esr"),
         }
-    facts.setdefault("date", _today())
+        facts = replace(facts, training=training)
     nam.save(output, twin.network, twin.rate, facts, force=force)
-
-
-def _today() -> dict[str, int]:
-    now = datetime.datetime.now(tz=datetime.UTC)
-    return {name: getattr(now, name) for name in ("year", "month", "day", "hour", "minute", "second")}
