@@ -1,6 +1,6 @@
 """How fast the data rooms are: preparing a store against real time, a random window of a warm one in microseconds.
 
-The sounds are a plucked-string-like noise of ten minutes, or those of a folder of yours. Bars: preparing at 200 times
+The sounds are ten minutes of decaying bursts of noise, or those of a folder of yours. Bars: preparing at 200 times
 real time a core; a window in 10 µs; the store no larger than the audio once in float32.
 
     python bench/data.py [--data FOLDER]

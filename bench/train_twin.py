@@ -164,7 +164,8 @@ def table(told: argparse.Namespace, results: dict[str, list[Row]]) -> str:
     for moment in moments:
         # The reference looks at the first step after the moment, hence the grace of one step.
         seen = [[row for row in rows if row["seconds"] <= moment + told.every / 3] for rows in results.values()]
-        figures = [rows[-1]["best_esr"] if rows else None for rows in seen]
+        # Before its first validation the reference has no best: what it has is the weights as they stand.
+        figures = [(rows[-1]["best_esr"] or rows[-1]["esr"]) if rows else None for rows in seen]
         lines.append(f"| {moment:.0f} | " + " | ".join("–" if f is None else f"{f:.4f}" for f in figures) + " |")
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +119,7 @@ class Store:
                     for row in recording.samples:
                         audio.write(np.ascontiguousarray(row, SAMPLE).data)
             items = tuple(
-                _item(files.info(path), track=name, length=recordings[name].frames, done=tuple(done))
+                _item(files.info(path), name, 0, recordings[name].frames, tuple(done))
                 for path, name in zip(sources, recordings, strict=bool(sources))
             )
             rate = next(iter(recordings.values())).rate
@@ -169,17 +169,8 @@ class Store:
                     start = planes.frames
                     for block in _converted(info, target, mono):
                         planes.write(block)
-                    items.append(
-                        replace(
-                            _item(
-                                info,
-                                track=track,
-                                length=planes.frames - start,
-                                done=_what_is_done(info, target, mono),
-                            ),
-                            start=start,
-                        )
-                    )
+                    done = _what_is_done(info, target, mono)
+                    items.append(_item(info, track, start, planes.frames - start, done))
                     if progress is not None:
                         progress(number, len(infos))
             tracks = (Track(track, channels, planes.frames, 0),)
@@ -237,9 +228,9 @@ def _what_is_done(info: files.FileInfo, rate: int, mono: bool) -> tuple[str, ...
     return mixed + resampled
 
 
-def _item(info: files.FileInfo, *, track: str, length: int, done: tuple[str, ...]) -> Item:
+def _item(info: files.FileInfo, track: str, start: int, length: int, done: tuple[str, ...]) -> Item:
     path = info.path.resolve()
-    return Item(str(path), hash_file(path), info.rate, info.channels, info.frames, track, 0, length, done)
+    return Item(str(path), hash_file(path), info.rate, info.channels, info.frames, track, start, length, done)
 
 
 def _agreed(infos: Sequence[files.FileInfo], name: str, unit: str, remedy: str) -> int:
