@@ -42,6 +42,8 @@ class Guard:
         self._sums = torch.zeros(2, device=device)
         self.count = 0
         """Steps since the last look."""
+        self.urgent = False
+        """Whether to look at once: an optimiser has stopped half-way."""
         self.good = Snapshot.take(0, network, optimizer)
         self.last = Look(0.0, 0.0, 0)
 
@@ -49,6 +51,11 @@ class Guard:
         """Note the scalars of one step, without waiting for them."""
         self._sums += torch.stack((loss.float(), gradient.float()))
         self.count += 1
+
+    def add_failure(self) -> None:
+        """Note that the optimiser could not make its step, which is as bad as a gradient that is not finite."""
+        self._sums[1] = math.nan
+        self.urgent = True
 
     def pending(self) -> Look:
         """What has been noted since the last look, left as it is."""
@@ -60,6 +67,7 @@ class Guard:
         look = self.last = self.pending()
         self._sums.zero_()
         self.count = 0
+        self.urgent = False
         if look.wrong is None:
             self.good = self.present(step)
         else:

@@ -43,13 +43,13 @@ class RunLog:
             SettingsError: TensorBoard is asked for and not installed.
         """
         self.path = path
+        self._board = None if tensorboard is None else _board(tensorboard, step)
         kept = [row for row in read_log(path) if row["step"] <= step]
         atomic.write_text(path, "".join(_line(row) for row in kept))
         try:
             self._file = path.open("a", encoding="utf-8")
         except OSError as error:
             raise OutputError(f"could not write {path}: {error.strerror}; choose another place") from error
-        self._board = None if tensorboard is None else _board(tensorboard, step)
         self._looks: list[Look] = []
 
     def note(self, look: Look) -> None:

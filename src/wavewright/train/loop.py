@@ -150,7 +150,7 @@ class _Training:
             self._step()
             now.step += 1
             validating = self.rhythm.due(now.step, now.elapsed - now.validated)
-            if validating or now.step % self.settings.check_steps == 0:
+            if validating or now.step % self.settings.check_steps == 0 or self.guard.urgent:
                 self._look()
                 if validating:
                     self._validate()
@@ -177,11 +177,11 @@ class _Training:
         loss.backward()  # type: ignore[no-untyped-call]
         mean_loss = team.average(self.parameters, loss.detach())
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip or math.inf)
+        self.guard.add(mean_loss, norm)
         try:
             self.optimizer.step()
-        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # a second-order optimiser met what is not finite, or nearly so
-            norm = norm * math.nan
-        self.guard.add(mean_loss, norm)
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]  # how a second-order optimiser meets NaN
+            self.guard.add_failure()
         self.samples = batch[0].shape[0] * batch[0].shape[-1] * team.world
 
     def _rate_share(self) -> float:

@@ -46,5 +46,5 @@ class Snapshot:
         set_weights(network, self.weights)
         try:
             optimizer.load_state_dict(cloned(self.optimizer))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise RunError(f"the kept optimiser state does not fit this optimiser: {error}; start a new run") from error

@@ -30,7 +30,7 @@ def write(path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -
     Raises:
         OutputError: the disk is full or the place cannot be written; what was at ``path`` before is whole.
     """
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    plain = _apart(tensors)
     text = json.dumps(facts)
     with atomic.replacing(path) as temporary:
         try:
@@ -67,6 +67,18 @@ def read(
     if not isinstance(facts, dict):
         raise refusal(f"{path} is damaged: its facts are not a table; {remedy}")
     return tensors, facts
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, none sharing memory with another (tied weights do), as the format wants them."""
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        plain = tensor.detach().cpu().contiguous()
+        place = plain.untyped_storage().data_ptr()
+        found[name] = plain.clone() if place in seen else plain
+        seen.add(place)
+    return found
 
 
 def _refuse_shapes(
