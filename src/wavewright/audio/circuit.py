@@ -12,6 +12,7 @@ sample, solved by Newton's method, at four times the sample rate so that few of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -92,7 +93,7 @@ class ToneStackClipper:
     def process(self, x: FloatArray, rate: int, state: CircuitState | None = None) -> tuple[FloatArray, CircuitState]:
         """The next block ``(…, time)``, and the state to hand to the one after; blocks together equal the whole."""
         state = CircuitState() if state is None else state
-        rows = x.reshape(-1, x.shape[-1])
+        rows = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
         y = np.empty(rows.shape, np.float32)
         for part in _parts(rows.shape[-1]):
             y[:, part], state = self._process(rows[:, part].astype(np.float64), rate, state)

@@ -60,25 +60,28 @@ def square_sweep(
     start_hz: float, stop_hz: float, seconds: float, rate: int, level: float = 0.5, curve: Curve = "log"
 ) -> FloatArray:
     """A band-limited square: 4/π Σ sin(kφ)/k over odd k. Edges overshoot ``level`` by up to 18 % (Gibbs)."""
-    k = np.arange(1, _highest(start_hz, stop_hz, rate) + 1)
-    return _summed(np.where(k % 2, 4 / (np.pi * k), 0.0), start_hz, stop_hz, seconds, rate, level, curve)
+    sweep = instantaneous(start_hz, stop_hz, seconds, rate, curve)
+    k = _harmonics(sweep[1], rate)
+    return _summed(level * np.where(k % 2, 4 / (np.pi * k), 0.0), *sweep, rate)
 
 
 def saw_sweep(
     start_hz: float, stop_hz: float, seconds: float, rate: int, level: float = 0.5, curve: Curve = "log"
 ) -> FloatArray:
     """A band-limited rising saw: 2/π Σ (−1)^(k+1) sin(kφ)/k. Its edge overshoots ``level`` by up to 18 % (Gibbs)."""
-    k = np.arange(1, _highest(start_hz, stop_hz, rate) + 1)
-    return _summed(np.where(k % 2, 2, -2) / (np.pi * k), start_hz, stop_hz, seconds, rate, level, curve)
+    sweep = instantaneous(start_hz, stop_hz, seconds, rate, curve)
+    k = _harmonics(sweep[1], rate)
+    return _summed(level * np.where(k % 2, 2, -2) / (np.pi * k), *sweep, rate)
 
 
 def triangle_sweep(
     start_hz: float, stop_hz: float, seconds: float, rate: int, level: float = 0.5, curve: Curve = "log"
 ) -> FloatArray:
     """A band-limited triangle: 8/π² Σ ±sin(kφ)/k² over odd k, the sign turning each time. It stays within ``level``."""
-    k = np.arange(1, _highest(start_hz, stop_hz, rate) + 1)
+    sweep = instantaneous(start_hz, stop_hz, seconds, rate, curve)
+    k = _harmonics(sweep[1], rate)
     turning = np.select([k % 4 == 1, k % 4 == 3], [1, -1], 0)
-    return _summed(8 * turning / (np.pi * k) ** 2, start_hz, stop_hz, seconds, rate, level, curve)
+    return _summed(level * 8 * turning / (np.pi * k) ** 2, *sweep, rate)
 
 
 def clicks(positions: Sequence[int], frames: int, level: float = 0.9) -> FloatArray:
@@ -123,22 +126,16 @@ def length(seconds: float, rate: int) -> int:
     return max(1, round(seconds * rate))
 
 
-def _highest(start_hz: float, stop_hz: float, rate: int) -> int:
-    return max(1, int(rate / 2 / max(1e-9, min(start_hz, stop_hz))))
+def _harmonics(frequency: NDArray[np.float64], rate: int) -> NDArray[np.int64]:
+    """1, 2, 3 … as far as any moment of the sweep has room for below Nyquist."""
+    return np.arange(1, int(rate / 2 / frequency.min()) + 1)
 
 
 def _summed(
-    amplitudes: NDArray[np.float64],
-    start_hz: float,
-    stop_hz: float,
-    seconds: float,
-    rate: int,
-    level: float,
-    curve: Curve,
+    amplitudes: NDArray[np.float64], phase: NDArray[np.float64], frequency: NDArray[np.float64], rate: int
 ) -> FloatArray:
-    phase, frequency = instantaneous(start_hz, stop_hz, seconds, rate, curve)
     out = np.empty(len(phase), np.float32)
-    _sum_harmonics(level * amplitudes, phase, frequency, rate / 2, out)
+    _sum_harmonics(amplitudes, phase, frequency, rate / 2, out)
     return out
 
 
