@@ -122,8 +122,8 @@ def test_the_riff_has_dynamics_registers_and_rests() -> None:
     assert abs(x.mean()) < 1e-4
 
 
-@pytest.mark.parametrize("rate", [16_000, 44_100, 96_000])
+@pytest.mark.parametrize("rate", [4000, 8000, 44_100, 96_000])
 def test_music_plays_at_any_rate_and_length(rate: int) -> None:
     for play in (riff, drum_loop):
-        for seconds in (0.01, 3.3):
+        for seconds in (0.01, 20.0):
             assert play(seconds, rate).shape == (round(seconds * rate),)

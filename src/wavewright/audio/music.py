@@ -168,6 +168,8 @@ def _pitches(rng: np.random.Generator, names: tuple[str, ...]) -> list[int]:
 
 def _played(note: Note, beat_seconds: float, rate: int, seed: int) -> FloatArray:
     hz = 440 * 2 ** ((note.pitch - 69) / 12)
+    while hz > rate / 8:  # the string model's limit; an octave lower at telephone rates
+        hz /= 2
     seconds = max(0.05, note.beats * beat_seconds)
     ring = 6.0 * (110 / hz) ** 0.5  # thin, short strings ring for less time
     sound = plucked_string(
