@@ -374,9 +374,11 @@ def test_bfloat16_computes_coarsely_and_keeps_weights_whole(tmp_path: Path) -> N
 def test_a_compiled_step_is_asked_of_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
     monkeypatch.setattr(torch, "compile", lambda function: (seen.append(function), function)[1])
-    told, task = settings(compile=True), TinyTask()
+    told, task, plain = settings(compile=True), TinyTask(), TinyTask()
     train(task, told, new_run(tmp_path / "run", told))
     assert seen == [task.loss]
+    train(plain, settings(), new_run(tmp_path / "plain", settings()))
+    assert same(weights(task), weights(plain))  # compiling beforehand left no trace
 
 
 def test_the_number_of_threads_is_set(tmp_path: Path) -> None:

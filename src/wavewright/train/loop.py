@@ -82,17 +82,21 @@ def train(
         RunError: the checkpoint is damaged or of another network, the run is in use, the loss stays not finite.
         OutputError: the disk is full. The last checkpoint is whole.
     """
-    checked_training(settings)
-    if not resume and run.checkpoint.exists():
-        raise RunError(f"run {run} has been trained before; --resume goes on with it, --force begins anew")
-    with joined(settings.device) as team, Interrupt(stop) as interrupt, run.claimed(team.writes):
-        team.wait()
-        training = _Training(task, settings, run, team, reporter or Silent(), interrupt)
-        try:
-            training.begin(resume)
-            return training.go()
-        finally:
-            training.close()
+    reporter = reporter or Silent()
+    try:
+        checked_training(settings)
+        if not resume and run.checkpoint.exists():
+            raise RunError(f"run {run} has been trained before; --resume goes on with it, --force begins anew")
+        with joined(settings.device) as team, Interrupt(stop) as interrupt, run.claimed(team.writes):
+            team.wait()
+            training = _Training(task, settings, run, team, reporter if team.writes else Silent(), interrupt)
+            try:
+                training.begin(resume)
+                return training.go()
+            finally:
+                training.close()
+    finally:
+        reporter.close()
 
 
 class _Training:
@@ -134,11 +138,28 @@ class _Training:
         if self.team.writes:
             board = self.run.tensorboard if self.settings.tensorboard else None
             self.log = RunLog(self.run.log, self.counters.step, tensorboard=board)
+        if self.settings.compile:
+            self._compile()
         self.team.wait()  # nobody trains before all have read the checkpoint
         elapsed = self.counters.elapsed
         self.started = time.monotonic() - elapsed
         self.logged = self.saved = self.previewed = elapsed
         self.pace = Pace(self.counters.step)
+
+    def _compile(self) -> None:
+        """Have the step compiled before the clock starts, and leave no trace of it in network or gradients."""
+        self.reporter.say("compiling the training step, which takes a minute")
+        before = self.guard.present(self.counters.step)
+        with self.autocast():
+            loss = self.loss_of(self._batch())
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.zero_grad()
+        before.restore(self.network, self.optimizer)
+
+    def _batch(self) -> tuple[Tensor, ...]:
+        step, team = self.counters.step, self.team
+        batch = self.task.batch(step, team.rank, team.world)
+        return tuple(part.to(team.device, non_blocking=True) for part in batch)
 
     def go(self) -> Outcome:
         """The loop."""
@@ -164,13 +185,13 @@ class _Training:
 
     def _step(self) -> None:
         """One optimiser step. On a GPU nothing here waits for it."""
-        step, team = self.counters.step, self.team
+        team = self.team
         rate = self._rate_share()
         for group, highest in zip(self.optimizer.param_groups, self.highest_rates, strict=True):
             group["lr"] = highest * rate
-        reseed(self.settings.seed, step, team.rank, team.device)
+        reseed(self.settings.seed, self.counters.step, team.rank, team.device)
         team.share(self.buffers)
-        batch = tuple(part.to(team.device, non_blocking=True) for part in self.task.batch(step, team.rank, team.world))
+        batch = self._batch()
         with self.autocast():
             loss = self.loss_of(batch)
         self.optimizer.zero_grad()
@@ -334,7 +355,6 @@ class _Training:
         )
 
     def close(self) -> None:
-        """Close the log and the bar, whatever happened."""
-        self.reporter.close()
+        """Close the log, whatever happened."""
         if self.log is not None:
             self.log.close()

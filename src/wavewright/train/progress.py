@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from wavewright.train.run import own_rank
+
 REPORT_SECONDS = 0.25
 """Seconds between two reports, each of which waits for the GPU once."""
 
@@ -141,8 +143,8 @@ class Pace:
 
 
 def reporter_for(*, quiet: bool = False, console: Console | None = None) -> Reporter:
-    """The reporter that suits where standard error goes. Progress never mixes with what goes to standard output."""
-    if quiet:
+    """The reporter that suits where standard error goes; under torchrun the first process tells for all."""
+    if quiet or own_rank() != 0:
         return Silent()
     console = console or Console(stderr=True)
     return Bar(console) if console.is_terminal else Lines()

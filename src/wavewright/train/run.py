@@ -243,7 +243,11 @@ def refuse_place(path: Path, *, force: bool = False) -> None:
         if path.exists() and not path.is_dir():
             raise OutputError(f"run {path} is a file; name a folder")
         if path.is_dir() and not force and any(path.iterdir()):
-            remedy = "--resume goes on with it, --force begins anew" if (path / "run.json").exists() else "name another"
+            remedy = (
+                "--resume goes on with it, --force begins anew"
+                if (path / "run.json").exists()
+                else "name another, or use it all the same with --force"
+            )
             raise RunError(f"run folder {path} is not empty; {remedy}")
     except OSError as error:
         raise OutputError(f"run folder {path}: {error.strerror}; choose another place") from error

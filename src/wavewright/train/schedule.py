@@ -21,7 +21,7 @@ def rate_share(schedule: str, progress: float, warm_up: float) -> float:
     half a cosine, "constant" stays at 1.
 
     >>> [round(rate_share("cosine", p, warm_up=0.1), 3) for p in (0.0, 0.1, 0.55, 1.0)]
-    [0.1, 1.0, 0.501, 0.001]
+    [0.1, 1.0, 0.5, 0.001]
     """
     if progress < warm_up:
         return FIRST + (1 - FIRST) * progress / warm_up
