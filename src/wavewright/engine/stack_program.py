@@ -18,7 +18,7 @@ from wavewright.engine import tiles
 QUANTUM = 192
 """Samples: every range of time is a multiple of it (every tile's length divides it), and every row has this margin."""
 
-BLOCK = 384
+BLOCK = 576
 """Samples that go through all layers at a time, so that what one layer writes the next reads from the cache."""
 
 TILES: dict[int, tuple[int, int]] = (
@@ -28,7 +28,10 @@ TILES: dict[int, tuple[int, int]] = (
 )
 """Outputs of a tile → vectors of its affine form, columns of its outer form: as many sums as the registers hold."""
 
-KIND, OUTPUTS, BLOCKS, COLUMNS, COUNT, PACKED, START, START_STRIDE, OUT, OUT_STRIDE, OTHER, OTHER_STRIDE, FROM = range(13)
+KIND, OUTPUTS, BLOCKS, COLUMNS, COUNT, PACKED, START, START_STRIDE, OUT, OUT_STRIDE, OTHER, OTHER_STRIDE, FROM = range(
+    13
+)
+NEXT, NEXT_STRIDE, NEXT_ROWS, VECTORS = 13, 14, 15, 16
 """An operation's fields: ``KIND`` is an epilogue of `affine_tile` or `OUTER`; ``OUTPUTS`` × ``BLOCKS`` rows are written
 (`OUTER`: read, from ``START``); ``COLUMNS`` and ``COUNT`` are the place and number of its columns (`OUTER`: of groups of
 columns); ``PACKED`` the place of its packed weights (`OUTER`: sums); ``FROM`` its first sample."""
@@ -89,7 +92,8 @@ class StackProgram:
 
     ``arena`` holds an item's rows over the whole window (sample t at ``row + t``), ``workspace`` the gradients of one
     block (sample t at ``row + t − block``) and, in the rows that ``futures`` lists as (first, stride, rows, samples), of
-    the samples behind it. ``places`` tells where each parameter's gradient stands among the packed ``sums``.
+    the samples behind it. The last operation of
+    ``backward`` computes the input's gradient and may be left out. ``places`` tells where each parameter's gradient stands among the packed ``sums``.
     """
 
     samples: int
@@ -101,7 +105,6 @@ class StackProgram:
     columns: IntArray
     forward: Operations
     backward: Operations
-    to_input: Operations
     places: IntArray
     futures: IntArray
     input: Rows
@@ -136,6 +139,8 @@ class Listing:
         kind: int = tiles.NONE,
         other: Rows | None = None,
         slope: float = 0.0,
+        soon: Rows | None = None,
+        soon_shift: int = 0,
     ) -> None:
         """``out = start + weights × columns`` from sample ``begin`` on; ``weights`` (channels, columns) of parameters."""
         outputs = tile_outputs(out.channels)
@@ -146,6 +151,8 @@ class Listing:
         self.table.append(
             [kind, outputs, blocks, len(self.columns), len(columns), self.packed, start.first, start.stride]
             + [out.first, out.stride, beside.first, beside.stride, begin]
+            + ([soon.first + soon_shift, soon.stride, soon.channels] if soon else [0, 0, 0])
+            + [TILES[outputs][0]]
         )
         self.columns.extend(columns)
         self.weights.append(packed.reshape(blocks, outputs, -1).transpose(0, 2, 1).reshape(-1))
@@ -163,7 +170,25 @@ class Listing:
         groups = -(-len(columns) // wide)
         tile = rounded(outputs * wide, self.lanes)
         self.table.append(
-            [OUTER, outputs, blocks, len(self.columns), groups, self.sums, rows.first, rows.stride, 0, 0, 0, 0, begin]
+            [
+                OUTER,
+                outputs,
+                blocks,
+                len(self.columns),
+                groups,
+                self.sums,
+                rows.first,
+                rows.stride,
+                0,
+                0,
+                0,
+                0,
+                begin,
+                0,
+                0,
+                0,
+                0,
+            ]
         )
         self.columns.extend([*columns, *[filler] * (groups * wide - len(columns))])
         for (row, column), parameter in np.ndenumerate(weights):
@@ -174,4 +199,4 @@ class Listing:
 
     def finished(self) -> Operations:
         weights = np.concatenate(self.weights) if self.weights else np.zeros(0, np.int64)
-        return Operations(np.array(self.table, np.int64).reshape(-1, FROM + 1), np.array(self.slopes), weights)
+        return Operations(np.array(self.table, np.int64).reshape(-1, 17), np.array(self.slopes), weights)

@@ -27,7 +27,17 @@ from functools import lru_cache
 import numpy as np
 
 from wavewright.engine import tiles
-from wavewright.engine.stack_program import BLOCK, QUANTUM, IntArray, Listing, Memory, Rows, StackProgram, rounded, tile_outputs
+from wavewright.engine.stack_program import (
+    BLOCK,
+    QUANTUM,
+    IntArray,
+    Listing,
+    Memory,
+    Rows,
+    StackProgram,
+    rounded,
+    tile_outputs,
+)
 from wavewright.nets.wavenet_config import Activation, LayerArrayConfig, WaveNetConfig
 
 ACTIVATIONS = {
@@ -97,7 +107,7 @@ class _Writer:
         self.long = self.padded + QUANTUM
         self.memory, self.workspace = Memory(), Memory()
         self.columns: list[int] = []
-        self.forward, self.backward, self.to_input = (Listing(self.columns, lanes) for _ in range(3))
+        self.forward, self.backward = Listing(self.columns, lanes), Listing(self.columns, lanes)
         self.parameters = 0
         self.futures: list[list[int]] = []
         self.input = self.memory.rows(config.arrays[0].input_size, self.long)
@@ -133,7 +143,7 @@ class _Writer:
         return StackProgram(
             self.samples, self.padded, self.warm_up, self.memory.size, self.workspace.size + QUANTUM, self.backward.sums,
             np.array(self.columns, np.int64), self.forward.finished(), self.backward.finished(),
-            self.to_input.finished(), places, np.array(self.futures, np.int64).reshape(-1, 4), self.input, self.ones,
+            places, np.array(self.futures, np.int64).reshape(-1, 4), self.input, self.ones,
             self.zero, output, gradient, self.nought, input_gradient,
         )  # fmt: skip
 
@@ -175,14 +185,23 @@ class _Writer:
         weights = np.concatenate([conv.reshape(channels, -1), mixer, bias], axis=1)
         activation = config.activations[index]
         a = self.memory.rows(channels, self.long)
+        behind = x if ends else self.memory.rows(channels, self.long)
         self.forward.affine(
-            a, begin, self.zero, columns, weights, ACTIVATIONS[activation.name][0], head, slope_of(activation)
+            a,
+            begin,
+            self.zero,
+            columns,
+            weights,
+            ACTIVATIONS[activation.name][0],
+            head,
+            slope_of(activation),
+            None if ends else behind,
         )
-        output, behind = None, x
+        output = None
         if not ends:
             output = np.concatenate([self.take(channels, channels), self.take(channels, 1)], axis=1)
-            behind = self.memory.rows(channels, self.long)
-            self.forward.affine(behind, begin, x, [*a.each(), *self.ones.each()], output)
+            following = Rows(self.memory.size, a.stride, channels)
+            self.forward.affine(behind, begin, x, [*a.each(), *self.ones.each()], output, soon=following)
         ahead = (kernel - 1) * dilation
         return _Layer(activation, taps, ahead, begin, x, a, columns, weights, conv, mixer, output), behind
 
@@ -205,7 +224,7 @@ class _Writer:
     def _backward(self, arrays: list[_Array], gradient: Rows, stack: int, final: int) -> Rows:
         """Writes the gradients, last array first; ``gradient`` is the output's, ``stack`` the head sums' first sample.
 
-        Returns the rows of the input's gradient, which the list ``to_input`` computes.
+        Returns the rows of the input's gradient, which the last operation computes.
         """
         ones = self.ones.first
         sources: list[int] = []  # all that the input's gradient sums up, with its weights
@@ -220,7 +239,8 @@ class _Writer:
             self.backward.affine(head, stack, self.nought, mirrored, back)
             for index in reversed(range(len(array.layers))):
                 before = array.layers[index - 1].begin if index else array.begin
-                stream = self._layer_backward(array.layers[index], before, head, stream, sources, weights)
+                soon = array.layers[index - 1].a if index else None
+                stream = self._layer_backward(array.layers[index], before, head, stream, sources, weights, soon)
             assert stream is not None
             self.backward.outer(stream, array.begin, array.source.each(), array.rechannel, ones)
             if array is not arrays[0]:
@@ -232,7 +252,7 @@ class _Writer:
         into = self.workspace.rows(self.input.channels, BLOCK)
         sources += stream.each()
         weights.append(arrays[0].rechannel.T)
-        self.to_input.affine(into, 0, self.nought, sources, np.concatenate(weights, axis=1))
+        self.backward.affine(into, 0, self.nought, sources, np.concatenate(weights, axis=1))
         return into
 
     def _layer_backward(
@@ -243,6 +263,7 @@ class _Writer:
         stream: Rows | None,
         sources: list[int],
         weights: list[IntArray],
+        soon: Rows | None,
     ) -> Rows:
         """Writes a layer's gradients, given those of the head's sum and of the stream behind it (None: it ends here);
         returns the rows of the stream's before it, from sample ``before`` on."""
@@ -252,10 +273,12 @@ class _Writer:
         kind, slope = ACTIVATIONS[layer.activation.name][1], slope_of(layer.activation)
         if layer.output is None or stream is None:
             nothing = np.zeros((channels, 0), np.int64)
-            self.backward.affine(dz, layer.begin, head, [], nothing, kind, layer.a, slope)
+            self.backward.affine(dz, layer.begin, head, [], nothing, kind, layer.a, slope, layer.x, -layer.ahead)
         else:
             back = layer.output[:, :channels].T
-            self.backward.affine(dz, layer.begin, head, stream.each(), back, kind, layer.a, slope)
+            self.backward.affine(
+                dz, layer.begin, head, stream.each(), back, kind, layer.a, slope, layer.x, -layer.ahead
+            )
             self.backward.outer(stream, layer.begin, [*layer.a.each(), ones], layer.output, ones)
         self.backward.outer(dz, layer.begin, layer.columns, layer.weights, ones)
         sources += dz.each()
@@ -263,7 +286,7 @@ class _Writer:
         mirrored = dz.each([-tap for tap in layer.taps])
         back = layer.back_weights.transpose(1, 0, 2).reshape(channels, -1)
         before_rows = stream or self.workspace.rows(channels, BLOCK)
-        self.backward.affine(before_rows, before, stream or self.nought, mirrored, back)
+        self.backward.affine(before_rows, before, stream or self.nought, mirrored, back, soon=soon)
         return before_rows
 
 

@@ -3,7 +3,7 @@
 All that a dilated convolution stack computes, forward and backward, is one of two things over rows of samples:
 
 `affine_tile`
-    ``out[o, t] = start[o, t] + Σ_j w[j, o] · base[columns[j] + t]``, then an epilogue: an activation or its derivative.
+    ``out[o, t] = start[o, t] + Σ_j w[j, o] · base[columns[j] + t]``; `finish` may put an activation behind it.
     A *column* is a row of samples at a shift: a channel at one tap of a convolution, the conditioning signal, or a row
     of ones (whose weight is the bias). A convolution of C channels and K taps has C·K columns.
 `outer_tile`
@@ -19,16 +19,16 @@ Pointers are plain addresses: the caller answers for every row being as long as 
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
 
 import llvmlite.binding as llvm
+import numba.core.types
+import numba.extending
 from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
 NONE, TANH, LEAKY, TANH_GRADIENT, LEAKY_GRADIENT = range(5)
-"""Epilogues of `affine_tile`."""
+"""What may follow an affine operation: nothing, an activation, or the derivative of one (`finish`)."""
 
 # tanh(x) = x·P(x²)/Q(x²) for |x| ≤ 8.6, fitted to the least relative error (1.3e-8) by reweighted least squares;
 # rounding to single precision makes it 3.3e-7, absolute and relative.
@@ -37,6 +37,9 @@ TANH_P = (1.0, 0.13406874239444733, 0.0035263998433947563, 2.112235415552277e-05
 TANH_Q = (1.0, 0.4674019515514374, 0.025993892922997475, 0.0003336267254780978, 8.070622925515636e-07)
 
 _X86 = platform.machine().lower() in ("x86_64", "amd64")
+types: Any = numba.core.types
+F = TypeVar("F", bound=Callable[..., Any])
+
 _INT, _LANE = ir.IntType(64), ir.IntType(32)
 
 
@@ -49,6 +52,11 @@ def _vector_bytes() -> int:
 VECTOR_BYTES = _vector_bytes()
 WIDE = VECTOR_BYTES == 64 or not _X86
 """Whether there are 32 vector registers (AVX-512, NEON) and not 16 (AVX2)."""
+
+
+def _intrinsic(function: F) -> F:
+    """Makes ``function`` callable from compiled code, whole numbers written there being constants to it."""
+    return cast(F, numba.extending.intrinsic(prefer_literal=True)(function))
 
 
 class _Vectors:
@@ -87,10 +95,6 @@ class _Vectors:
         """``scalar`` in every lane."""
         one = self.builder.insert_element(self._undefined, scalar, ir.Constant(_LANE, 0))
         return self.shuffle(one, self._undefined, [0] * self.lanes)
-
-    def splat(self, pointer: Any) -> Any:
-        """The scalar at ``pointer`` in every lane."""
-        return self.spread(self.builder.load(pointer))
 
     def shuffle(self, a: Any, b: Any, lanes: Sequence[int]) -> Any:
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_LANE, len(lanes)), list(lanes)))
@@ -180,7 +184,7 @@ def _loop(builder: Any, count: Any, state: Sequence[Any], body: Any) -> list[Any
     return carried
 
 
-@intrinsic
+@_intrinsic
 def at(typing: Any, array: Any, offset: Any) -> Any:
     """The address of element ``offset`` of a contiguous array."""
     signature = types.CPointer(array.dtype)(array, types.intp)
@@ -192,12 +196,27 @@ def at(typing: Any, array: Any, offset: Any) -> Any:
     return signature, generate
 
 
-@intrinsic(prefer_literal=True)
+@_intrinsic
+def prefetch(typing: Any, pointer: Any) -> Any:
+    """Asks for the cache line at ``pointer`` ahead of its use."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        flag = ir.IntType(32)
+        name = "llvm.prefetch.p0i8"
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        function = b.module.globals.get(name) or ir.Function(b.module, kind, name)
+        b.call(function, [b.bitcast(arguments[0], byte), flag(0), flag(2), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(pointer), generate
+
+
+@_intrinsic
 def affine_tile(
     typing: Any,
     outputs: Any,
     vectors: Any,
-    epilogue: Any,
     base: Any,
     columns: Any,
     count: Any,
@@ -206,29 +225,19 @@ def affine_tile(
     start_stride: Any,
     out: Any,
     out_stride: Any,
-    other: Any,
-    other_stride: Any,
-    slope: Any,
 ) -> Any:
-    """One tile of ``outputs`` rows × ``vectors`` vectors (both constants).
+    """One tile of ``outputs`` rows × ``vectors`` vectors (both constants) of ``out = start + weights × columns``.
 
     ``base`` and ``columns`` (``count`` offsets from it) give the inputs, ``weights`` is (count, outputs), ``start`` the
-    rows that the sums begin with. ``other``: for an activation, the rows that its result is added to (the head's sum);
-    for a derivative, the rows of the activation's result ``a``, by which it is computed (1 − a² for tanh; ``slope``
-    or 1 for the leaky rectifier).
+    rows that the sums begin with.
     """
-    n_out, n_vec = outputs.literal_value, vectors.literal_value
-    whole = types.intp
-    signature = types.void(
-        outputs, vectors, whole, base, types.CPointer(types.int64), whole, base, base, whole, base, whole, base, whole,
-        base.dtype,
-    )  # fmt: skip
+    n_out, n_vec, whole = outputs.literal_value, vectors.literal_value, types.intp
+    places = types.CPointer(types.int64)
+    signature = types.void(outputs, vectors, base, places, whole, base, base, whole, base, whole)
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        kind, base, columns, count, weights, start, start_stride, out, out_stride, other, other_stride, slope = (
-            arguments[2:]
-        )
-        v = _Vectors(b, signature.args[3].dtype)
+        base, columns, count, weights, start, start_stride, out, out_stride = arguments[2:]
+        v = _Vectors(b, signature.args[2].dtype)
 
         def row(pointer: Any, stride: Any, index: int) -> Any:
             return v.address(pointer, b.mul(stride, ir.Constant(_INT, index)))
@@ -239,48 +248,57 @@ def affine_tile(
             place = v.address(weights, b.mul(j, ir.Constant(_INT, n_out)))
             result = []
             for o in range(n_out):
-                weight = v.splat(v.address(place, o))
+                weight = v.spread(b.load(v.address(place, o)))
                 result += [v.multiply_add(weight, inputs[t], sums[o * n_vec + t]) for t in range(n_vec)]
             return result
 
         begin = [v.load(row(start, start_stride, o), t) for o in range(n_out) for t in range(n_vec)]
-        sums = _loop(b, count, begin, column)
-        after = b.append_basic_block("after")
-        choice = b.switch(kind, after)
-        for epilogue in (NONE, TANH, LEAKY, TANH_GRADIENT, LEAKY_GRADIENT):
-            block = b.append_basic_block("epilogue")
-            choice.add_case(ir.Constant(_INT, epilogue), block)
-            b.position_at_end(block)
-            for index, value in enumerate(sums):
-                o, t = divmod(index, n_vec)
-                beside = row(other, other_stride, o)
-                v.store(_finish(v, epilogue, value, beside, t, slope), row(out, out_stride, o), t)
-            b.branch(after)
-        b.position_at_end(after)
+        for index, value in enumerate(_loop(b, count, begin, column)):
+            o, t = divmod(index, n_vec)
+            v.store(value, row(out, out_stride, o), t)
         return context.get_dummy_value()
 
     return signature, generate
 
 
-def _finish(v: _Vectors, epilogue: int, value: Any, beside: Any, t: int, slope: Any) -> Any:
-    """``value`` behind the epilogue; vector ``t`` of the row at ``beside`` is what `affine_tile` calls ``other``."""
-    b = v.builder
-    if epilogue == TANH:
-        value = v.tanh(value)
-    elif epilogue == LEAKY:
-        value = b.select(b.fcmp_ordered(">", value, v.zero), value, b.fmul(value, v.spread(slope)))
-    elif epilogue == TANH_GRADIENT:
-        a = v.load(beside, t)
-        value = v.multiply_add(b.fneg(b.fmul(a, a)), value, value)
-    elif epilogue == LEAKY_GRADIENT:
-        rising = b.fcmp_ordered(">", v.load(beside, t), v.zero)
-        value = b.select(rising, value, b.fmul(value, v.spread(slope)))
-    if epilogue in (TANH, LEAKY):
-        v.store(b.fadd(v.load(beside, t), value), beside, t)
-    return value
+@_intrinsic
+def finish(typing: Any, kind: Any, out: Any, other: Any, steps: Any, slope: Any) -> Any:
+    """An epilogue (the constant ``kind``) on ``steps`` vectors of the row ``out``, in place.
+
+    For an activation, the result is also added to the row ``other`` (the head's sum); for a derivative, ``other`` is
+    what the activation gave, a: ``out`` is multiplied by 1 − a² for tanh, by ``slope`` where a ≤ 0 for the rectifier.
+    """
+    epilogue = kind.literal_value
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        _, out, other, steps, slope = arguments
+        v = _Vectors(b, signature.args[1].dtype)
+        slopes = v.spread(slope)
+
+        def step(index: Any, _: Sequence[Any]) -> list[Any]:
+            t = b.mul(index, ir.Constant(_INT, v.lanes))
+            place, beside = v.address(out, t), v.address(other, t)
+            value, known = v.load(place), v.load(beside)
+            if epilogue == TANH:
+                value = v.tanh(value)
+            elif epilogue == LEAKY:
+                value = b.select(b.fcmp_ordered(">", value, v.zero), value, b.fmul(value, slopes))
+            elif epilogue == TANH_GRADIENT:
+                value = v.multiply_add(b.fneg(b.fmul(known, known)), value, value)
+            elif epilogue == LEAKY_GRADIENT:
+                value = b.select(b.fcmp_ordered(">", known, v.zero), value, b.fmul(value, slopes))
+            v.store(value, place)
+            if epilogue in (TANH, LEAKY):
+                v.store(b.fadd(known, value), beside)
+            return []
+
+        _loop(b, steps, [], step)
+        return context.get_dummy_value()
+
+    return types.void(kind, out, other, types.intp, out.dtype), generate
 
 
-@intrinsic(prefer_literal=True)
+@_intrinsic
 def outer_tile(
     typing: Any,
     rows: Any,
