@@ -68,7 +68,7 @@ def _affine(outputs: int) -> Any:
         for block in range(op[BLOCKS]):
             row = block * outputs
             affine_tile(
-                outputs, vectors, at(memory, begin), at(columns, op[COLUMNS]), count,
+                outputs, vectors, at(columns, op[COLUMNS]), at(memory, begin), count,
                 at(weights, op[PACKED] + row * count), at(memory, op[START] + row * start_stride + begin), start_stride,
                 at(memory, op[OUT] + row * out_stride + begin), out_stride,
             )  # fmt: skip

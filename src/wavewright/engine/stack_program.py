@@ -28,13 +28,13 @@ TILES: dict[int, tuple[int, int]] = (
 )
 """Outputs of a tile → vectors of its affine form, columns of its outer form: as many sums as the registers hold."""
 
-KIND, OUTPUTS, BLOCKS, COLUMNS, COUNT, PACKED, START, START_STRIDE, OUT, OUT_STRIDE, OTHER, OTHER_STRIDE, FROM = range(
-    13
-)
-NEXT, NEXT_STRIDE, NEXT_ROWS, VECTORS = 13, 14, 15, 16
-"""An operation's fields: ``KIND`` is an epilogue of `affine_tile` or `OUTER`; ``OUTPUTS`` × ``BLOCKS`` rows are written
-(`OUTER`: read, from ``START``); ``COLUMNS`` and ``COUNT`` are the place and number of its columns (`OUTER`: of groups of
-columns); ``PACKED`` the place of its packed weights (`OUTER`: sums); ``FROM`` its first sample."""
+KIND, OUTPUTS, VECTORS, BLOCKS, COLUMNS, COUNT, PACKED, START, START_STRIDE, OUT, OUT_STRIDE = range(11)
+OTHER, OTHER_STRIDE, FROM, NEXT, NEXT_STRIDE, NEXT_ROWS = range(11, 17)
+"""An operation's fields. ``KIND``: what `finish` does behind it, or `OUTER`. ``OUTPUTS`` × ``BLOCKS`` rows are written
+to ``OUT`` (`OUTER`: read from ``START``), ``VECTORS`` a tile. ``COLUMNS``, ``COUNT``: place and number of its columns
+(`OUTER`: of its groups of columns). ``PACKED``: place of its packed weights (`OUTER`: sums). ``OTHER``: the rows that
+`finish` needs. ``FROM``: its first sample. ``NEXT``: rows to fetch into the cache meanwhile, for a later operation."""
+FIELDS = 17
 OUTER = -1
 
 IntArray = NDArray[np.int64]
@@ -91,9 +91,9 @@ class StackProgram:
     """What `stack_kernels` needs for one network and one window; sizes in elements, times in samples.
 
     ``arena`` holds an item's rows over the whole window (sample t at ``row + t``), ``workspace`` the gradients of one
-    block (sample t at ``row + t − block``) and, in the rows that ``futures`` lists as (first, stride, rows, samples), of
-    the samples behind it. The last operation of
-    ``backward`` computes the input's gradient and may be left out. ``places`` tells where each parameter's gradient stands among the packed ``sums``.
+    block (sample t at ``row + t − block``) and, in the rows that ``futures`` lists as (first, stride, rows, samples),
+    of the samples behind it. The last operation of ``backward`` computes the input's gradient and may be left out.
+    ``places`` tells where each parameter's gradient stands among the packed ``sums``.
     """
 
     samples: int
@@ -142,22 +142,28 @@ class Listing:
         soon: Rows | None = None,
         soon_shift: int = 0,
     ) -> None:
-        """``out = start + weights × columns`` from sample ``begin`` on; ``weights`` (channels, columns) of parameters."""
+        """``out = start + weights × columns`` from sample ``begin`` on.
+
+        ``weights`` (channels, columns) are numbers of parameters; ``soon`` the rows to fetch into the cache meanwhile.
+        """
         outputs = tile_outputs(out.channels)
         blocks = -(-out.channels // outputs)
         packed = np.full((blocks * outputs, len(columns)), -1, np.int64)
         packed[: out.channels] = weights
         beside = other or out
-        self.table.append(
-            [kind, outputs, blocks, len(self.columns), len(columns), self.packed, start.first, start.stride]
-            + [out.first, out.stride, beside.first, beside.stride, begin]
-            + ([soon.first + soon_shift, soon.stride, soon.channels] if soon else [0, 0, 0])
-            + [TILES[outputs][0]]
-        )
+        self._append(
+            {
+                KIND: kind, OUTPUTS: outputs, VECTORS: TILES[outputs][0], BLOCKS: blocks, COLUMNS: len(self.columns),
+                COUNT: len(columns), PACKED: self.packed, START: start.first, START_STRIDE: start.stride,
+                OUT: out.first, OUT_STRIDE: out.stride, OTHER: beside.first, OTHER_STRIDE: beside.stride, FROM: begin,
+                NEXT: soon.first + soon_shift if soon else 0, NEXT_STRIDE: soon.stride if soon else 0,
+                NEXT_ROWS: soon.channels if soon else 0,
+            },
+            slope,
+        )  # fmt: skip
         self.columns.extend(columns)
         self.weights.append(packed.reshape(blocks, outputs, -1).transpose(0, 2, 1).reshape(-1))
         self.packed += packed.size
-        self.slopes.append(slope)
 
     def outer(self, rows: Rows, begin: int, columns: Sequence[int], weights: IntArray, filler: int) -> None:
         """The gradients of ``weights`` (channels, columns), by ``rows``, the gradients of what they made.
@@ -169,34 +175,22 @@ class Listing:
         wide = TILES[outputs][1]
         groups = -(-len(columns) // wide)
         tile = rounded(outputs * wide, self.lanes)
-        self.table.append(
-            [
-                OUTER,
-                outputs,
-                blocks,
-                len(self.columns),
-                groups,
-                self.sums,
-                rows.first,
-                rows.stride,
-                0,
-                0,
-                0,
-                0,
-                begin,
-                0,
-                0,
-                0,
-                0,
-            ]
-        )
+        self._append(
+            {
+                KIND: OUTER, OUTPUTS: outputs, BLOCKS: blocks, COLUMNS: len(self.columns), COUNT: groups,
+                PACKED: self.sums, START: rows.first, START_STRIDE: rows.stride, FROM: begin,
+            }
+        )  # fmt: skip
         self.columns.extend([*columns, *[filler] * (groups * wide - len(columns))])
         for (row, column), parameter in np.ndenumerate(weights):
             place = (row // outputs * groups + column // wide) * tile + column % wide * outputs + row % outputs
             self.places[int(parameter)] = self.sums + place
         self.sums += blocks * groups * tile
-        self.slopes.append(0.0)
+
+    def _append(self, fields: dict[int, int], slope: float = 0.0) -> None:
+        self.table.append([fields.get(index, 0) for index in range(FIELDS)])
+        self.slopes.append(slope)
 
     def finished(self) -> Operations:
         weights = np.concatenate(self.weights) if self.weights else np.zeros(0, np.int64)
-        return Operations(np.array(self.table, np.int64).reshape(-1, 17), np.array(self.slopes), weights)
+        return Operations(np.array(self.table, np.int64).reshape(-1, FIELDS), np.array(self.slopes), weights)

@@ -2,7 +2,8 @@
 
 Forward, for layer l with dilation d (c the input, h the head's sum, x the stream, K taps):
 
-    z_l = Σ_k W_l[k] x_l[t − (K−1−k)d] + m_l c + b_l      a_l = act(z_l)      h += a_l      x_{l+1} = x_l + R_l a_l + r_l
+    z_l = Σ_k W_l[k] x_l[t − (K−1−k)d] + m_l c + b_l      a_l = act(z_l)
+    h += a_l                                              x_{l+1} = x_l + R_l a_l + r_l
 
 Backward, from the last layer to the first, with ∂v the gradient of the loss by v:
 
@@ -11,9 +12,9 @@ Backward, from the last layer to the first, with ∂v the gradient of the loss b
     ∂W_l[k] = Σ_t ∂z_l[t] x_l[t − (K−1−k)d]ᵀ    ∂m_l = Σ_t ∂z_l cᵀ    ∂b_l = Σ_t ∂z_l
     ∂R_l = Σ_t ∂x_{l+1} a_lᵀ                    ∂r_l = Σ_t ∂x_{l+1}
 
-act' comes from a itself: 1 − a² for tanh, the sign of a for the rectifiers. The transposed convolution gathers, so it is
-an affine operation like the forward one, its taps mirrored. Mixer and bias are columns like any other, of the input and
-of a row of ones, so their gradients fall out with the rest.
+act' comes from a itself: 1 − a² for tanh, the sign of a for the rectifiers. The transposed convolution gathers, so it
+is an affine operation like the forward one, its taps mirrored. Mixer and bias are columns like any other, of the input
+and of a row of ones, so their gradients fall out with the rest.
 
 Each row starts at the first sample that an output of the window needs, rounded down to whole tiles. What is computed
 before that is never used and its gradient is zero.
@@ -141,8 +142,8 @@ class _Writer:
         input_gradient = self._backward(arrays, gradient, stack, final)
         places = np.array([self.backward.places[index] for index in range(self.parameters)], np.int64)
         return StackProgram(
-            self.samples, self.padded, self.warm_up, self.memory.size, self.workspace.size + QUANTUM, self.backward.sums,
-            np.array(self.columns, np.int64), self.forward.finished(), self.backward.finished(),
+            self.samples, self.padded, self.warm_up, self.memory.size, self.workspace.size + QUANTUM,
+            self.backward.sums, np.array(self.columns, np.int64), self.forward.finished(), self.backward.finished(),
             places, np.array(self.futures, np.int64).reshape(-1, 4), self.input, self.ones,
             self.zero, output, gradient, self.nought, input_gradient,
         )  # fmt: skip

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import llvmlite.binding as llvm
 import numba.core.types
@@ -38,7 +38,6 @@ TANH_Q = (1.0, 0.4674019515514374, 0.025993892922997475, 0.0003336267254780978, 
 
 _X86 = platform.machine().lower() in ("x86_64", "amd64")
 types: Any = numba.core.types
-F = TypeVar("F", bound=Callable[..., Any])
 
 _INT, _LANE = ir.IntType(64), ir.IntType(32)
 
@@ -54,9 +53,9 @@ WIDE = VECTOR_BYTES == 64 or not _X86
 """Whether there are 32 vector registers (AVX-512, NEON) and not 16 (AVX2)."""
 
 
-def _intrinsic(function: F) -> F:
+def _intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
     """Makes ``function`` callable from compiled code, whole numbers written there being constants to it."""
-    return cast(F, numba.extending.intrinsic(prefer_literal=True)(function))
+    return cast(Callable[..., Any], numba.extending.intrinsic(prefer_literal=True)(function))
 
 
 class _Vectors:
@@ -184,6 +183,21 @@ def _loop(builder: Any, count: Any, state: Sequence[Any], body: Any) -> list[Any
     return carried
 
 
+def _apart(builder: Any, name: str, arguments: Sequence[Any], body: Callable[[Any, Sequence[Any]], None]) -> None:
+    """Calls ``body`` as a function of its own, never inlined: small functions compile several times faster than one
+    that holds them all, and a call is nothing beside a tile."""
+    function = builder.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+        function = ir.Function(builder.module, kind, name)
+        function.linkage = "linkonce_odr"
+        function.attributes.add("noinline")
+        inside = ir.IRBuilder(function.append_basic_block())
+        body(inside, function.args)
+        inside.ret_void()
+    builder.call(function, arguments)
+
+
 @_intrinsic
 def at(typing: Any, array: Any, offset: Any) -> Any:
     """The address of element ``offset`` of a contiguous array."""
@@ -217,8 +231,8 @@ def affine_tile(
     typing: Any,
     outputs: Any,
     vectors: Any,
-    base: Any,
     columns: Any,
+    base: Any,
     count: Any,
     weights: Any,
     start: Any,
@@ -228,16 +242,16 @@ def affine_tile(
 ) -> Any:
     """One tile of ``outputs`` rows × ``vectors`` vectors (both constants) of ``out = start + weights × columns``.
 
-    ``base`` and ``columns`` (``count`` offsets from it) give the inputs, ``weights`` is (count, outputs), ``start`` the
+    ``columns`` (``count`` offsets from ``base``) give the inputs, ``weights`` is (count, outputs), ``start`` the
     rows that the sums begin with.
     """
-    n_out, n_vec, whole = outputs.literal_value, vectors.literal_value, types.intp
-    places = types.CPointer(types.int64)
-    signature = types.void(outputs, vectors, base, places, whole, base, base, whole, base, whole)
+    n_out, n_vec, element = outputs.literal_value, vectors.literal_value, base.dtype
+    whole = types.intp
+    signature = types.void(outputs, vectors, columns, base, whole, base, base, whole, base, whole)
 
-    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        base, columns, count, weights, start, start_stride, out, out_stride = arguments[2:]
-        v = _Vectors(b, signature.args[2].dtype)
+    def write(b: Any, arguments: Sequence[Any]) -> None:
+        columns, base, count, weights, start, start_stride, out, out_stride = arguments
+        v = _Vectors(b, element)
 
         def row(pointer: Any, stride: Any, index: int) -> Any:
             return v.address(pointer, b.mul(stride, ir.Constant(_INT, index)))
@@ -256,6 +270,9 @@ def affine_tile(
         for index, value in enumerate(_loop(b, count, begin, column)):
             o, t = divmod(index, n_vec)
             v.store(value, row(out, out_stride, o), t)
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        _apart(b, f"wavewright_affine_{n_out}_{n_vec}_{element}", arguments[2:], write)
         return context.get_dummy_value()
 
     return signature, generate
@@ -270,9 +287,11 @@ def finish(typing: Any, kind: Any, out: Any, other: Any, steps: Any, slope: Any)
     """
     epilogue = kind.literal_value
 
-    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        _, out, other, steps, slope = arguments
-        v = _Vectors(b, signature.args[1].dtype)
+    element = out.dtype
+
+    def write(b: Any, arguments: Sequence[Any]) -> None:
+        out, other, steps, slope = arguments
+        v = _Vectors(b, element)
         slopes = v.spread(slope)
 
         def step(index: Any, _: Sequence[Any]) -> list[Any]:
@@ -293,6 +312,9 @@ def finish(typing: Any, kind: Any, out: Any, other: Any, steps: Any, slope: Any)
             return []
 
         _loop(b, steps, [], step)
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        _apart(b, f"wavewright_finish_{epilogue}_{element}", arguments[1:], write)
         return context.get_dummy_value()
 
     return types.void(kind, out, other, types.intp, out.dtype), generate
@@ -314,14 +336,14 @@ def outer_tile(
 
     ``sums`` is (columns, rows), padded to whole vectors.
     """
-    n_row, n_col = rows.literal_value, columns.literal_value
+    n_row, n_col, element = rows.literal_value, columns.literal_value, base.dtype
     signature = types.void(
         rows, columns, row, types.intp, base, types.CPointer(types.int64), types.intp, sums
     )  # fmt: skip
 
-    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        row, row_stride, base, offsets, steps, sums = arguments[2:]
-        v = _Vectors(b, signature.args[2].dtype)
+    def write(b: Any, arguments: Sequence[Any]) -> None:
+        row, row_stride, base, offsets, steps, sums = arguments
+        v = _Vectors(b, element)
         left = [v.address(row, b.mul(row_stride, ir.Constant(_INT, o))) for o in range(n_row)]
         right = [v.address(base, b.load(v.address(offsets, j))) for j in range(n_col)]
 
@@ -338,6 +360,9 @@ def outer_tile(
         for group in range(0, len(totals), v.lanes):
             added = b.fadd(v.load(sums, group // v.lanes), v.lane_sums(totals[group : group + v.lanes]))
             v.store(added, sums, group // v.lanes)
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        _apart(b, f"wavewright_outer_{n_row}_{n_col}_{element}", arguments[2:], write)
         return context.get_dummy_value()
 
     return signature, generate
