@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.polynomial import chebyshev
 
-from wavewright.report.probe import harmonics_of_sweep, probe, response, smoothed, tone
+from wavewright.report.probe import probe, response, smoothed, tone
 
 RATE = 48_000
 
@@ -83,32 +83,6 @@ def test_probe_of_a_soft_clipper() -> None:
     np.testing.assert_allclose(found.sweep.harmonics[:, 0], found.sweep.harmonics[0, 0], rtol=1e-3)  # no memory
     np.testing.assert_allclose(found.response_db, 20 * math.log10(4), atol=0.1)
     assert [round(20 * math.log10(one.amplitude)) for one in found.curves] == [-24, -12, 0]
-
-
-def log_sweep(seconds: float, low: float, high: float) -> np.ndarray:
-    t = np.arange(round(seconds * RATE)) / RATE
-    growth = math.log(high / low) / seconds
-    return np.sin(2 * np.pi * low / growth * np.expm1(growth * t))
-
-
-def test_harmonics_of_a_recorded_sweep() -> None:
-    dry = (0.8 * log_sweep(6, 60, 8000)).astype(np.float32)
-    wet = chebyshev.chebval(dry.astype(np.float64) / 0.8, [0, 0.5, 0.1, 0.05]).astype(np.float32)
-    found = harmonics_of_sweep(dry, wet, RATE)
-    inner = (found.hz > 120) & (found.hz < 6000)
-    assert inner.sum() > 20
-    np.testing.assert_allclose(found.harmonics[inner, :3], [[0.5, 0.1, 0.05]] * inner.sum(), rtol=0.05)
-    there = found.harmonics[inner, 3:]
-    assert np.nanmax(there) < 2e-3
-    assert found.level_db == pytest.approx(20 * math.log10(0.8), abs=0.1)
-
-
-def test_what_is_no_sweep_is_refused() -> None:
-    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
-    with pytest.raises(ValueError, match="not a rising sine sweep"):
-        harmonics_of_sweep(noise, noise, RATE)
-    with pytest.raises(ValueError, match="one length"):
-        harmonics_of_sweep(noise, noise[:-1], RATE)
 
 
 def test_wrong_tones_and_devices_are_named() -> None:

@@ -21,7 +21,7 @@ def transfer_curves(twin: Probe, device: Probe | None = None) -> str:
             # Closed, so that the last point joins the first.
             x, y = np.append(one.before, one.before[0]), np.append(one.after, one.after[0])
             series.append(Series(x, y, "" if at else name, colour, dashed=colour == "twin" and device is not None))
-    drives = ", ".join(f"{20 * np.log10(one.amplitude):.0f}" for one in twin.curves)
+    drives = ", ".join(_decibel(one.amplitude) for one in twin.curves)
     return chart(
         series,
         Axis("input sample"),
@@ -59,7 +59,7 @@ def harmonics_over_drive(twin: Probe, device: Probe | None = None) -> str:
         series,
         Axis("input, dBFS (peak of the sine)", "dB"),
         _levels_axis(series),
-        title=f"Harmonics against drive at {twin.drives[0].hz:.0f} Hz{_dash_note(device)}",
+        title=f"Harmonics against drive at {twin.drives[0].hz:.0f} Hz",
         describe=f"Levels of the first {HARMONICS} harmonics as the input rises.",
         height=340,
     )
@@ -70,14 +70,14 @@ def harmonics_over_frequency(twin: Sweep, device: Sweep | None = None) -> str:
     series = []
     for sweep, dashed in [(twin, False)] + ([(device, True)] if device is not None else []):
         series += _harmonics(sweep.hz, sweep.harmonics, dashed=dashed)
-    levels = f"{twin.level_db:.0f} dBFS"
+    levels = f"{number(round(twin.level_db))} dBFS"
     if device is not None and abs(device.level_db - twin.level_db) >= 0.5:
-        levels += f" (device {device.level_db:.0f} dBFS)"
+        levels += f" (device about {number(round(device.level_db))} dBFS)"
     return chart(
         series,
         Axis("Hz", "log"),
         _levels_axis(series),
-        title=f"Harmonics against frequency at {levels}{_dash_note(device)}",
+        title=f"Harmonics against frequency at {levels}",
         describe=f"Levels of the first {HARMONICS} harmonics over the frequency of the tone.",
         height=340,
     )
@@ -95,7 +95,7 @@ def responses(twin: Probe, device: Probe | None = None) -> str:
         series,
         Axis("Hz", "log", low=20.0, high=twin.rate / 2),
         Axis("gain in dB", "dB", low=float(np.floor(lowest / 6) * 6), high=float(np.ceil(top / 6 + 0.1) * 6)),
-        title=f"Frequency response at {twin.response_level_db:.0f} dBFS",
+        title=f"Frequency response at {number(twin.response_level_db)} dBFS",
         describe="Gain against frequency for a quiet signal, smoothed over a twelfth of an octave.",
         height=260,
     )
@@ -105,10 +105,9 @@ def distortion_rows(twin: Probe, device: Probe | None = None) -> list[list[str]]
     """Rows of a table: drive, then total harmonic distortion in percent of each device."""
     rows = []
     for at, one in enumerate(twin.drives):
-        drive = 20 * np.log10(one.amplitude)
-        if round(drive) % 12 == 0:
+        if round(20 * np.log10(one.amplitude)) % 12 == 0:
             others = [] if device is None else [f"{number(100 * device.drives[at].thd, 3)} %"]
-            rows.append([f"{drive:.0f} dBFS", f"{number(100 * one.thd, 3)} %", *others])
+            rows.append([f"{_decibel(one.amplitude)} dBFS", f"{number(100 * one.thd, 3)} %", *others])
     return rows
 
 
@@ -120,8 +119,8 @@ def _dashed(twin: Probe, device: Probe | None) -> list[tuple[Probe, bool]]:
     return [(twin, False)] + ([] if device is None else [(device, True)])
 
 
-def _dash_note(device: object | None) -> str:
-    return "" if device is None else " (dashed: the device)"
+def _decibel(amplitude: float) -> str:
+    return number(round(20 * float(np.log10(amplitude))))
 
 
 def _drives(tones: Sequence[Tone]) -> list[float]:
@@ -131,9 +130,15 @@ def _drives(tones: Sequence[Tone]) -> list[float]:
 def _harmonics(x: object, amplitudes: object, *, dashed: bool) -> list[Series]:
     levels = decibels(np.asarray(amplitudes, dtype=np.float64))
     return [
-        Series(np.asarray(x), levels[:, order], "" if dashed else f"h{order + 1}", f"h{order + 1}", dashed=dashed)
+        Series(np.asarray(x), levels[:, order], _name(order, dashed=dashed), f"h{order + 1}", dashed=dashed)
         for order in range(HARMONICS)
     ]
+
+
+def _name(order: int, *, dashed: bool) -> str:
+    if dashed:
+        return "" if order else "dashed: the device"
+    return f"h{order + 1}"
 
 
 def _levels_axis(series: Sequence[Series]) -> Axis:

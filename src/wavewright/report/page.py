@@ -17,6 +17,16 @@ from wavewright import atomic
 from wavewright.report.scales import number
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; media-src data:"
+_SPELLING = {
+    "db": "dB",
+    "dbfs": "dBFS",
+    "dbu": "dBu",
+    "hz": "Hz",
+    "dc": "DC",
+    "rms": "RMS",
+    "esr": "ESR",
+    "stft": "STFT",
+}
 
 
 @dataclass(frozen=True)
@@ -112,8 +122,13 @@ def describe(value: object) -> str:
 
 
 def words(name: str) -> str:
-    """A key as words: ``drift_ppm`` → ``drift ppm``."""
-    return name.replace("_", " ").strip()
+    """A key as words.
+
+    >>> words("noise_floor_db"), words("esr")
+    ('Noise floor dB', 'ESR')
+    """
+    spelt = " ".join(_SPELLING.get(word, word) for word in name.split("_") if word)
+    return spelt[:1].upper() + spelt[1:]
 
 
 def _section(section: Section) -> str:

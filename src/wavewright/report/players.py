@@ -68,8 +68,9 @@ def players(clips: Sequence[Clip], rate: int, *, label: str, first: int = 0, mat
     Raises:
         ValueError: no clips, more than nine, or of different lengths.
     """
-    if not 1 <= len(clips) <= 9 or len({clip.samples.shape for clip in clips}) != 1 or clips[0].samples.ndim != 1:
-        raise ValueError(f"{len(clips)} clips: must be one to nine, each (time,), all of one length")
+    shapes = {clip.samples.shape for clip in clips}
+    if not 1 <= len(clips) <= 9 or len(shapes) != 1 or clips[0].samples.ndim != 1 or not clips[0].samples.size:
+        raise ValueError(f"{len(clips)} clips {sorted(shapes)}: must be one to nine, each (time,), all of one length")
     peak = max(float(np.abs(clip.samples).max(initial=0.0)) for clip in clips)
     gain = min(1.0, 0.999 / peak) if peak > 0 else 1.0  # one gain for all: their levels stay comparable
     seconds = clips[0].samples.size / rate
@@ -120,10 +121,8 @@ def _controls(clips: Sequence[Clip], seconds: float) -> str:
 
 
 def _wave(clips: Sequence[Clip], seconds: float) -> str:
-    peak = max(float(np.abs(clip.samples).max(initial=0.0)) for clip in clips) or 1.0
     paths = "".join(
-        f'<path class="c-{html.escape(clip.colour, quote=True)}" d="{_outline(clip.samples / peak)}"/>'
-        for clip in clips
+        f'<path class="c-{html.escape(clip.colour, quote=True)}" d="{_outline(clip.samples)}"/>' for clip in clips
     )
     return (
         f'<div class="wave" tabindex="0" role="slider" aria-label="Position" aria-valuemin="0" '
@@ -134,6 +133,10 @@ def _wave(clips: Sequence[Clip], seconds: float) -> str:
 
 def _outline(samples: NDArray[np.floating]) -> str:
     _, low, high = envelope(samples, _COLUMNS)
+    peak = (
+        max(float(np.abs(low).max()), float(np.abs(high).max())) or 1.0
+    )  # each fills the height: it is for finding places
+    low, high = low / peak, high / peak
     there = " ".join(f"{at} {100 - 96 * value:.0f}" for at, value in enumerate(high))
     back = " ".join(f"{at} {100 - 96 * value:.0f}" for at, value in reversed(list(enumerate(low))))
     return f"M{there}L{back}Z"

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
-from scipy.signal import hilbert
 
 from wavewright.audio.recording import FloatArray
 
@@ -168,51 +166,13 @@ def response(
 def smoothed(hz: Float64Array, decibels: Float64Array, octaves: float = 1 / 12) -> tuple[Float64Array, Float64Array]:
     """A response on a grid even in log frequency, each point the mean power over ``octaves`` around it."""
     grid = np.geomspace(max(20.0, hz[0]), hz[-1], 240)
+    step = hz[1] - hz[0]
+    edges = np.append(hz, hz[-1] + step) - step / 2  # each bin is as wide as the step
     total = np.concatenate([[0.0], np.cumsum(10 ** (decibels / 10))])
-    low = np.searchsorted(hz, grid * 2 ** (-octaves / 2))
-    high = np.searchsorted(hz, grid * 2 ** (octaves / 2))
-    low = np.minimum(low, hz.size - 1)
-    high = np.maximum(high, low + 1)
-    return grid, 10 * np.log10((total[high] - total[low]) / (high - low))
-
-
-def harmonics_of_sweep(dry: FloatArray, wet: FloatArray, rate: int, points: int = 48, window: float = 0.1) -> Sweep:
-    """Harmonics of a device from a recorded sweep, where the device itself is not at hand.
-
-    The phase of the sweep is read from the dry recording (its analytic signal); the wet one is turned back by that
-    phase times h, so that harmonic h stands still, and averaged over ``window`` seconds. What the average lets through
-    of other components limits the floor to about −60 dB for a sweep of a few seconds.
-
-    Args:
-        dry: a single rising sine sweep ``(time,)``.
-        wet: what the device made of it ``(time,)``, aligned.
-        rate: in Hz.
-        points: frequencies in the result.
-        window: seconds of averaging.
-
-    Raises:
-        ValueError: unequal lengths, or the dry recording is not a sweep of steady level.
-    """
-    if dry.shape != wet.shape or dry.ndim != 1:
-        raise ValueError(f"dry {dry.shape} and wet {wet.shape} must both be (time,), of one length")
-    analytic = hilbert(dry.astype(np.float64))
-    phase = np.unwrap(np.angle(analytic))
-    width = max(3, round(window * rate))
-    hz = uniform_filter1d(np.gradient(phase), width) * rate / (2 * np.pi)
-    level = uniform_filter1d(np.abs(analytic), width)
-    inside = slice(width, -width)
-    if dry.size < 4 * width or hz[inside][-1] < 2 * hz[inside][0] or np.ptp(level[inside]) > 0.5 * level[inside].max():
-        raise ValueError("the dry recording is not a rising sine sweep of steady level and at least an octave")
-    picks = np.unique(np.searchsorted(np.maximum.accumulate(hz), np.geomspace(hz[width], hz[-width], points)))
-    picks = picks[(picks >= width) & (picks < dry.size - width)]
-    harmonics = np.full((picks.size, HARMONICS), np.nan)
-    for order in range(1, HARMONICS + 1):
-        standing = wet * np.exp(-1j * order * phase)
-        for _ in range(3):  # thrice over a third: a smooth window, whose side lobes fall off fast
-            standing = uniform_filter1d(standing.real, width // 3) + 1j * uniform_filter1d(standing.imag, width // 3)
-        there = hz[picks] * order < 0.45 * rate
-        harmonics[there, order - 1] = 2 * np.abs(standing[picks[there]])
-    return Sweep(hz[picks], harmonics, float(20 * np.log10(np.median(level[picks]))))
+    half = np.maximum(grid * (2 ** (octaves / 2) - 1), step)
+    low, high = np.clip(grid - half, edges[0], None), np.clip(grid + half, None, edges[-1])
+    mean = (np.interp(high, edges, total) - np.interp(low, edges, total)) * step / (high - low)
+    return grid, 10 * np.log10(mean)
 
 
 def decibels(amplitudes: Float64Array, floor: float = 1e-8) -> Float64Array:

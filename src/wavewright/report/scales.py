@@ -119,9 +119,9 @@ def number(value: float, digits: int = 4) -> str:
     if math.isinf(size):
         return f"{sign}∞"
     if size >= 1e6 or 0 < size < 1e-4:
-        exponent = math.floor(math.log10(size) + 1e-12)
-        factor = f"{size / 10.0**exponent:.3g}"
-        power = "10" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        mantissa, exponent = f"{size:.2e}".split("e")
+        factor = mantissa.rstrip("0").rstrip(".")
+        power = "10" + str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
         return sign + (power if factor == "1" else f"{factor}·{power}")
     text = f"{size / 1000:.{digits}g}k" if size >= 1000 else f"{size:.{digits}g}"
     return text if text == "0" else sign + text

@@ -11,7 +11,7 @@ from wavewright.audio.recording import FloatArray
 from wavewright.audio.spectra import stft
 from wavewright.report import png
 from wavewright.report.players import Clip, envelope
-from wavewright.report.scales import Axis
+from wavewright.report.scales import Axis, number
 from wavewright.report.svg import Picture, Series, chart
 
 _COLUMNS = 700
@@ -46,7 +46,13 @@ def close_up(clips: Sequence[Clip], rate: int, centre: int, title: str, seconds:
     start = min(max(0, centre - length // 2), clips[0].samples.size - length)
     milliseconds = 1000 * np.arange(start, start + length) / rate
     series = [
-        Series(milliseconds - milliseconds[0], clip.samples[start : start + length], clip.name, clip.colour)
+        Series(
+            milliseconds - milliseconds[0],
+            clip.samples[start : start + length],
+            clip.name,
+            clip.colour,
+            dashed=clip is clips[-1],
+        )
         for clip in clips
     ]
     return chart(
@@ -100,8 +106,8 @@ def spectrograms(clips: Sequence[Clip], rate: int) -> str:
         )
     stops = ",".join(f"rgb({r},{g},{b})" for r, g, b in png.colour_map()[::17])
     scale = (
-        f'<p class="scale"><span>{top - _RANGE_DB:.0f} dBFS</span>'
-        f'<i style="background:linear-gradient(90deg,{stops})"></i><span>{top:.0f} dBFS in a bin</span></p>'
+        f'<p class="scale"><span>{number(top - _RANGE_DB)} dBFS</span>'
+        f'<i style="background:linear-gradient(90deg,{stops})"></i><span>{number(top)} dBFS in a bin</span></p>'
     )
     return f'<div class="pair">{"".join(charts)}</div>{scale}'
 

@@ -135,7 +135,7 @@ def _top_labels(across: Fitted, label: str, factor: float) -> str:
     texts = [
         f'<text class="x{_spare(tick)}" x="{place}%" y="-8">{tick.label}</text>'
         for tick, place in _placed(above)
-        if place <= 90
+        if place <= 78
     ]
     return "".join(texts) + f'<text class="x-end" x="100%" y="-8">{html.escape(label)}</text>'
 
@@ -199,7 +199,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]], caption: str = "")
     top = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in head)
     body = "".join(f"<tr>{''.join(_cell(cell, first=not at) for at, cell in enumerate(row))}</tr>" for row in rows)
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
-    return f'<div class="table"><table>{title}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    heading = f"<thead><tr>{top}</tr></thead>" if any(head) else ""
+    return f'<div class="table"><table>{title}{heading}<tbody>{body}</tbody></table></div>'
 
 
 def _cell(value: Any, *, first: bool) -> str:

@@ -136,7 +136,7 @@ def findings(check: Mapping[str, Any]) -> str:
         nested = {key: value for key, value in nested.items() if key not in both}
     for key, values in nested.items():
         rows = [[page.words(str(name)), page.describe(value)] for name, value in values.items()]
-        parts.append(table([page.words(key).capitalize(), ""], rows))
+        parts.append(table([page.words(key), ""], rows))
     plain = [
         [page.words(key), page.describe(value)]
         for key, value in check.items()
@@ -213,7 +213,7 @@ def _figures(figures: Mapping[str, Any]) -> str:
     for key, value in figures.items():
         label, meaning = FIGURES.get(key, (page.words(key), ""))
         rows.append([label, value if isinstance(value, (int, float)) else page.describe(value), meaning])
-    return table(["", "", "What it says"], rows) if rows else ""
+    return table(["Figure", "Value", "What it says"], rows) if rows else ""
 
 
 def _headline(figures: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], rate: int) -> list[Figure]:
