@@ -9,7 +9,7 @@ from typing import Annotated
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse
-from wavewright.data.training_signal import SignalSettings
+from wavewright.data.signal_settings import SignalSettings
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ def main(words: Sequence[str]) -> int:
     output, settings = arguments.output, arguments.settings
     refuse_existing(output, force=arguments.force)
     recording, report = compose_reported(settings, [arguments.source] if arguments.source else [])
-    files.write(output, recording, subtype="PCM_24", force=arguments.force)
+    wave = output.suffix.lower() == ".wav"  # 24 bits hold all of it in three quarters of what float takes
+    files.write(output, recording, subtype="PCM_24" if wave else None, force=arguments.force)
     origin = f"{report.sources} of your sounds" if arguments.source else "built-in sounds"
     arguments.voice.say(
         f"{output}: {recording.seconds:.0f} s at {recording.rate} Hz, {report.slices} slices of {origin}",

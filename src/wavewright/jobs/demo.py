@@ -16,7 +16,8 @@ from wavewright.audio import files
 from wavewright.audio.circuit import ToneStackClipper
 from wavewright.audio.music import riff
 from wavewright.audio.recording import FloatArray, Recording
-from wavewright.data.training_signal import SignalSettings, compose
+from wavewright.data.signal_settings import SignalSettings
+from wavewright.data.training_signal import compose
 from wavewright.formats.nam_metadata import NamMetadata
 from wavewright.jobs import emulate, twin, twin_report
 from wavewright.jobs.settings import EmulateSettings
@@ -96,6 +97,6 @@ def emulate_demo(
     say(f"5/6  the same twin for every player of .nam files: {model}")
     twin.export_nam(opened, model, NamMetadata(name="Wavewright demo circuit", gear_type="pedal"), force=force)
 
-    page = twin_report.write(run, None)
+    page = twin_report.write(run, device=lambda x: ToneStackClipper()(x, RATE))
     say(f"6/6  the page, with players and plots: {page}")
     return Demo(folder, run, float(outcome.best or np.nan), judged.figures["esr"], model, page)

@@ -6,6 +6,7 @@ applying the result (in `wavewright.jobs.twin`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,6 +93,13 @@ def prepare(dry: Path, wet: Path, settings: EmulateSettings) -> Pair:
         alignment = replace(alignment, delay=float(settings.delay), delay_samples=settings.delay, drift_ppm=0.0)
     went_in, came_out = align.apply(alignment, went_in, came_out)
     return Pair(went_in.samples[:1], came_out.samples[:1], went_in.rate, alignment.delay_samples, report)
+
+
+def keep(pair: Pair, run: RunFolder, sources: Sequence[Path]) -> Store:
+    """Lay an aligned pair down in its run, as a store with the tracks ``dry`` and ``wet``."""
+    tracks = {"dry": Recording(pair.dry, pair.rate), "wet": Recording(pair.wet, pair.rate)}
+    done = (f"wet moved {pair.delay} samples earlier",)
+    return Store.from_recordings(run.path / STORE, tracks, sources, done=done, force=True)
 
 
 # ── training step ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -194,9 +202,7 @@ def train(
         force=force,
     )
     if own_rank() == 0:  # the other processes of a distributed run keep what they have read in memory
-        tracks = {"dry": Recording(pair.dry, pair.rate), "wet": Recording(pair.wet, pair.rate)}
-        done = (f"wet moved {pair.delay} samples earlier",)
-        Store.from_recordings(run.path / STORE, tracks, [dry, wet], done=done, force=True)
+        keep(pair, run, [dry, wet])
     return run_training(task, settings.train, run, reporter=reporter)
 
 
@@ -219,6 +225,9 @@ def resume(
         raise DataError(f"run {folder} was begun with {', '.join(map(str, kept))}; resume with those, or name none")
     run.refuse_changed_data()
     run.settle(to_mapping(settings))
+    if not (run.path / STORE).exists():  # ended before the aligned pair was written: the recordings are unchanged
+        dry, wet = kept
+        keep(prepare(dry, wet, settings), run, kept)
     store = Store.open(run.path / STORE)
     task = EmulateTask(new_network(settings), store.track("dry"), store.track("wet"), store.rate, settings)
     return run_training(task, settings.train, run, resume=True, reporter=reporter)

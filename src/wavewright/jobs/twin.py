@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from wavewright.audio import files
@@ -230,12 +229,11 @@ def best_delay(output: FloatArray, wet: FloatArray, rate: int) -> int:
     The twin sounds like the wet recording, so that the peak is sharp, where that of dry against wet is not.
     """
     length = min(output.shape[1], wet.shape[1])
-    reach = min(round(ALIGN_SECONDS * rate), length - 1)
+    reach = int(min(round(ALIGN_SECONDS * rate), length - 1))
     size = 1 << (2 * length - 1).bit_length()
     spectra = np.fft.rfft(wet[:, :length], size) * np.conj(np.fft.rfft(output[:, :length], size))
-    correlation = np.fft.irfft(spectra.sum(axis=0), size)
-    around: NDArray[np.float64] = np.concatenate([correlation[-reach:], correlation[: reach + 1]]) if reach else correlation[:1]
-    return int(around.argmax()) - reach
+    correlation = np.roll(np.fft.irfft(spectra.sum(axis=0), size), reach)[: 2 * reach + 1]
+    return int(correlation.argmax()) - reach
 
 
 def overlap(output: FloatArray, wet: FloatArray, delay: int) -> tuple[FloatArray, FloatArray]:

@@ -31,7 +31,7 @@ except ImportError:  # Windows: two processes in one run are not told apart
 LARGEST_JSON = 16 * 2**20
 """Bytes of the largest run.json that is read."""
 
-_PARTS = ("model.safetensors", "log.jsonl", "last", "previews", "report", "tensorboard", "run.json")
+_PARTS = ("model.safetensors", "log.jsonl", "last", "previews", "report", "tensorboard", "data", "run.json")
 
 
 def own_rank() -> int:
