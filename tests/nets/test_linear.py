@@ -1,0 +1,28 @@
+"""The impulse response against numpy's convolution."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from wavewright.nets.linear import Linear, LinearConfig
+
+
+@pytest.mark.parametrize("taps", [1, 2, 30])
+def test_it_convolves(taps: int) -> None:
+    torch.manual_seed(7)
+    net = Linear(LinearConfig(taps, bias=True)).double()
+    torch.nn.init.constant_(net.bias, 0.25)  # type: ignore[arg-type]
+    x = torch.randn(2, 1, 200, dtype=torch.float64)
+    with torch.no_grad():
+        y, _ = net(x)
+        state, parts = None, []
+        for start in range(0, 200, 33):
+            part, state = net(x[..., start : start + 33], state)
+            parts.append(part)
+        torch.testing.assert_close(torch.cat(parts, dim=-1), y, rtol=0, atol=1e-12)
+        torch.testing.assert_close(net.valid(x), y[..., taps - 1 :], rtol=0, atol=1e-12)
+    for item in range(2):
+        expected = np.convolve(x[item, 0].numpy(), net.impulse_response.detach().numpy())[:200] + 0.25
+        np.testing.assert_allclose(y[item, 0].numpy(), expected, rtol=0, atol=1e-12)
