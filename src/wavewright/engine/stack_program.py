@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wavewright.engine import tiles
+from wavewright.engine.tiles import TILES
 
 QUANTUM = 192
 """Samples: every range of time is a multiple of it (every tile's length divides it), and every row has this margin."""
@@ -21,19 +22,13 @@ QUANTUM = 192
 BLOCK = 576
 """Samples that go through all layers at a time, so that what one layer writes the next reads from the cache."""
 
-TILES: dict[int, tuple[int, int]] = (
-    {8: (3, 3), 6: (4, 4), 4: (6, 3), 3: (6, 4), 2: (6, 4), 1: (12, 12)}
-    if tiles.WIDE
-    else {4: (3, 3), 3: (4, 4), 2: (6, 4), 1: (8, 8)}
-)
-"""Outputs of a tile → vectors of its affine form, columns of its outer form: as many sums as the registers hold."""
-
 KIND, OUTPUTS, VECTORS, BLOCKS, COLUMNS, COUNT, PACKED, START, START_STRIDE, OUT, OUT_STRIDE = range(11)
 OTHER, OTHER_STRIDE, FROM, NEXT, NEXT_STRIDE, NEXT_ROWS = range(11, 17)
 """An operation's fields. ``KIND``: what `finish` does behind it, or `OUTER`. ``OUTPUTS`` × ``BLOCKS`` rows are written
-to ``OUT`` (`OUTER`: read from ``START``), ``VECTORS`` a tile. ``COLUMNS``, ``COUNT``: place and number of its columns
-(`OUTER`: of its groups of columns). ``PACKED``: place of its packed weights (`OUTER`: sums). ``OTHER``: the rows that
-`finish` needs. ``FROM``: its first sample. ``NEXT``: rows to fetch into the cache meanwhile, for a later operation."""
+to ``OUT`` (`OUTER`: read from ``START``), ``VECTORS`` a tile (`OUTER`: columns a tile). ``COLUMNS``, ``COUNT``: place
+and number of its columns (`OUTER`: of its groups of columns). ``PACKED``: place of its packed weights (`OUTER`: sums).
+``OTHER``: the rows that `finish` needs. ``FROM``: its first sample. ``NEXT``: rows to fetch into the cache meanwhile,
+for a later operation."""
 FIELDS = 17
 OUTER = -1
 
@@ -177,7 +172,7 @@ class Listing:
         tile = rounded(outputs * wide, self.lanes)
         self._append(
             {
-                KIND: OUTER, OUTPUTS: outputs, BLOCKS: blocks, COLUMNS: len(self.columns), COUNT: groups,
+                KIND: OUTER, OUTPUTS: outputs, VECTORS: wide, BLOCKS: blocks, COLUMNS: len(self.columns), COUNT: groups,
                 PACKED: self.sums, START: rows.first, START_STRIDE: rows.stride, FROM: begin,
             }
         )  # fmt: skip

@@ -20,9 +20,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 
 import llvmlite.binding as llvm
+import numba.core.cgutils
 import numba.core.types
 import numba.extending
 from llvmlite import ir
@@ -52,10 +54,17 @@ VECTOR_BYTES = _vector_bytes()
 WIDE = VECTOR_BYTES == 64 or not _X86
 """Whether there are 32 vector registers (AVX-512, NEON) and not 16 (AVX2)."""
 
+TILES: dict[int, tuple[int, int]] = (
+    {8: (3, 3), 6: (4, 4), 4: (6, 3), 3: (6, 4), 2: (6, 4), 1: (12, 12)}
+    if WIDE
+    else {4: (3, 3), 3: (4, 4), 2: (6, 4), 1: (8, 8)}
+)
+"""Outputs of a tile → vectors of its affine form, columns of its outer form: as many sums as the registers hold."""
+
 
 def _intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes ``function`` callable from compiled code, whole numbers written there being constants to it."""
-    return cast(Callable[..., Any], numba.extending.intrinsic(prefer_literal=True)(function))
+    """Makes ``function``, which writes vector code, callable from compiled code."""
+    return cast(Callable[..., Any], numba.extending.intrinsic(function))
 
 
 class _Vectors:
@@ -198,6 +207,19 @@ def _apart(builder: Any, name: str, arguments: Sequence[Any], body: Callable[[An
     builder.call(function, arguments)
 
 
+def _switch(builder: Any, value: Any, cases: dict[int, Callable[[], None]]) -> None:
+    """Writes the case that ``value`` chooses; nothing happens where there is none."""
+    after = builder.append_basic_block("after")
+    choice = builder.switch(value, after)
+    for number, write in cases.items():
+        block = builder.append_basic_block(f"case{number}")
+        choice.add_case(ir.Constant(_INT, number), block)
+        builder.position_at_end(block)
+        write()
+        builder.branch(after)
+    builder.position_at_end(after)
+
+
 @_intrinsic
 def at(typing: Any, array: Any, offset: Any) -> Any:
     """The address of element ``offset`` of a contiguous array."""
@@ -227,10 +249,20 @@ def prefetch(typing: Any, pointer: Any) -> Any:
 
 
 @_intrinsic
+def move(typing: Any, to: Any, source: Any, count: Any) -> Any:
+    """Copies ``count`` elements; the two places may overlap."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        numba.core.cgutils.raw_memmove(b, *arguments, _Vectors(b, to.dtype).bytes)
+        return context.get_dummy_value()
+
+    return types.void(to, source, types.intp), generate
+
+
+@_intrinsic
 def affine_tile(
     typing: Any,
     outputs: Any,
-    vectors: Any,
     columns: Any,
     base: Any,
     count: Any,
@@ -240,16 +272,14 @@ def affine_tile(
     out: Any,
     out_stride: Any,
 ) -> Any:
-    """One tile of ``outputs`` rows × ``vectors`` vectors (both constants) of ``out = start + weights × columns``.
+    """One tile of ``out = start + weights × columns``: ``outputs`` rows, as many vectors as `TILES` says.
 
-    ``columns`` (``count`` offsets from ``base``) give the inputs, ``weights`` is (count, outputs), ``start`` the
-    rows that the sums begin with.
+    ``columns`` (``count`` offsets from ``base``) give the inputs, ``weights`` is (count, outputs), ``start`` the rows
+    that the sums begin with.
     """
-    n_out, n_vec, element = outputs.literal_value, vectors.literal_value, base.dtype
-    whole = types.intp
-    signature = types.void(outputs, vectors, columns, base, whole, base, base, whole, base, whole)
+    whole, element = types.intp, base.dtype
 
-    def write(b: Any, arguments: Sequence[Any]) -> None:
+    def tile(b: Any, arguments: Sequence[Any], rows: int, vectors: int) -> None:
         columns, base, count, weights, start, start_stride, out, out_stride = arguments
         v = _Vectors(b, element)
 
@@ -258,38 +288,40 @@ def affine_tile(
 
         def column(j: Any, sums: Sequence[Any]) -> list[Any]:
             source = v.address(base, b.load(v.address(columns, j)))
-            inputs = [v.load(source, t) for t in range(n_vec)]
-            place = v.address(weights, b.mul(j, ir.Constant(_INT, n_out)))
+            inputs = [v.load(source, t) for t in range(vectors)]
+            place = v.address(weights, b.mul(j, ir.Constant(_INT, rows)))
             result = []
-            for o in range(n_out):
+            for o in range(rows):
                 weight = v.spread(b.load(v.address(place, o)))
-                result += [v.multiply_add(weight, inputs[t], sums[o * n_vec + t]) for t in range(n_vec)]
+                result += [v.multiply_add(weight, inputs[t], sums[o * vectors + t]) for t in range(vectors)]
             return result
 
-        begin = [v.load(row(start, start_stride, o), t) for o in range(n_out) for t in range(n_vec)]
+        begin = [v.load(row(start, start_stride, o), t) for o in range(rows) for t in range(vectors)]
         for index, value in enumerate(_loop(b, count, begin, column)):
-            o, t = divmod(index, n_vec)
+            o, t = divmod(index, vectors)
             v.store(value, row(out, out_stride, o), t)
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        _apart(b, f"wavewright_affine_{n_out}_{n_vec}_{element}", arguments[2:], write)
+        def case(rows: int) -> None:
+            body = partial(tile, rows=rows, vectors=TILES[rows][0])
+            _apart(b, f"wavewright_affine_{rows}_{element}", arguments[1:], body)
+
+        _switch(b, arguments[0], {rows: partial(case, rows) for rows in TILES})
         return context.get_dummy_value()
 
-    return signature, generate
+    return types.void(whole, columns, base, whole, base, base, whole, base, whole), generate
 
 
 @_intrinsic
 def finish(typing: Any, kind: Any, out: Any, other: Any, steps: Any, slope: Any) -> Any:
-    """An epilogue (the constant ``kind``) on ``steps`` vectors of the row ``out``, in place.
+    """The epilogue ``kind`` on ``steps`` vectors of the row ``out``, in place.
 
     For an activation, the result is also added to the row ``other`` (the head's sum); for a derivative, ``other`` is
     what the activation gave, a: ``out`` is multiplied by 1 − a² for tanh, by ``slope`` where a ≤ 0 for the rectifier.
     """
-    epilogue = kind.literal_value
-
     element = out.dtype
 
-    def write(b: Any, arguments: Sequence[Any]) -> None:
+    def row(b: Any, arguments: Sequence[Any], epilogue: int) -> None:
         out, other, steps, slope = arguments
         v = _Vectors(b, element)
         slopes = v.spread(slope)
@@ -314,55 +346,60 @@ def finish(typing: Any, kind: Any, out: Any, other: Any, steps: Any, slope: Any)
         _loop(b, steps, [], step)
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        _apart(b, f"wavewright_finish_{epilogue}_{element}", arguments[1:], write)
+        def case(epilogue: int) -> None:
+            body = partial(row, epilogue=epilogue)
+            _apart(b, f"wavewright_finish_{epilogue}_{element}", arguments[1:], body)
+
+        kinds = (TANH, LEAKY, TANH_GRADIENT, LEAKY_GRADIENT)
+        _switch(b, arguments[0], {epilogue: partial(case, epilogue) for epilogue in kinds})
         return context.get_dummy_value()
 
-    return types.void(kind, out, other, types.intp, out.dtype), generate
+    return types.void(types.intp, out, other, types.intp, element), generate
 
 
 @_intrinsic
 def outer_tile(
     typing: Any,
     rows: Any,
-    columns: Any,
     row: Any,
     row_stride: Any,
     base: Any,
-    offsets: Any,
+    columns: Any,
     steps: Any,
     sums: Any,
 ) -> Any:
-    """``sums[j, o] += Σ_t row[o, t] · base[offsets[j] + t]`` over ``steps`` vectors; the first two are constants.
+    """``sums[j, o] += Σ_t row[o, t] · base[columns[j] + t]`` over ``steps`` vectors.
 
-    ``sums`` is (columns, rows), padded to whole vectors.
+    ``rows`` rows, as many columns as `TILES` says; ``sums`` is (columns, rows), padded to whole vectors.
     """
-    n_row, n_col, element = rows.literal_value, columns.literal_value, base.dtype
-    signature = types.void(
-        rows, columns, row, types.intp, base, types.CPointer(types.int64), types.intp, sums
-    )  # fmt: skip
+    element = base.dtype
 
-    def write(b: Any, arguments: Sequence[Any]) -> None:
-        row, row_stride, base, offsets, steps, sums = arguments
+    def tile(b: Any, arguments: Sequence[Any], count: int, wide: int) -> None:
+        row, row_stride, base, columns, steps, sums = arguments
         v = _Vectors(b, element)
-        left = [v.address(row, b.mul(row_stride, ir.Constant(_INT, o))) for o in range(n_row)]
-        right = [v.address(base, b.load(v.address(offsets, j))) for j in range(n_col)]
+        left = [v.address(row, b.mul(row_stride, ir.Constant(_INT, o))) for o in range(count)]
+        right = [v.address(base, b.load(v.address(columns, j))) for j in range(wide)]
 
         def step(index: Any, totals: Sequence[Any]) -> list[Any]:
             t = b.mul(index, ir.Constant(_INT, v.lanes))
             a = [v.load(v.address(pointer, t)) for pointer in left]
             result = []
-            for j in range(n_col):
+            for j in range(wide):
                 x = v.load(v.address(right[j], t))
-                result += [v.multiply_add(a[o], x, totals[j * n_row + o]) for o in range(n_row)]
+                result += [v.multiply_add(a[o], x, totals[j * count + o]) for o in range(count)]
             return result
 
-        totals = _loop(b, steps, [v.zero] * (n_row * n_col), step)
+        totals = _loop(b, steps, [v.zero] * (count * wide), step)
         for group in range(0, len(totals), v.lanes):
             added = b.fadd(v.load(sums, group // v.lanes), v.lane_sums(totals[group : group + v.lanes]))
             v.store(added, sums, group // v.lanes)
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        _apart(b, f"wavewright_outer_{n_row}_{n_col}_{element}", arguments[2:], write)
+        def case(count: int) -> None:
+            body = partial(tile, count=count, wide=TILES[count][1])
+            _apart(b, f"wavewright_outer_{count}_{element}", arguments[1:], body)
+
+        _switch(b, arguments[0], {count: partial(case, count) for count in TILES})
         return context.get_dummy_value()
 
-    return signature, generate
+    return types.void(types.intp, row, types.intp, base, columns, types.intp, base), generate
