@@ -24,7 +24,7 @@ from wavewright.errors import PairError
 SHORTEST_SECONDS = 0.1
 ANCHOR_SECONDS = 300.0  # the first search keeps to as much as this, so that a drifting clock cannot blur it
 EVIDENCE = 1.6  # mean coherence over chance that a true pair must show; unrelated recordings stay below 1.3
-AGREEMENT = 0.2  # and the share of its stretches that must show one delay; by chance it is some hundredths
+AGREEMENT = 0.3  # and the share of its stretches that must show one delay; by chance it is some hundredths
 LONGEST_WHOLE = 1 << 25  # samples: longer pairs are not transformed whole
 BLUR_OF_LEVEL = 32.0  # samples: a level rises no more sharply than this
 SILENCE = 1e-6  # -120 dBFS: a recording that never rises above it holds nothing
@@ -64,6 +64,7 @@ class _Match:
     slope_error: float
     evidence: float
     agreement: float
+    count: int
 
     @property
     def strength(self) -> float:
@@ -81,7 +82,7 @@ def align(dry: Recording, wet: Recording) -> Alignment:
     if dry.rate != wet.rate:
         raise PairError(
             f"the dry recording is at {dry.rate} Hz and the wet one at {wet.rate} Hz: give both at one rate, "
-            "or allow resampling (--allow-resample)"
+            "or allow resampling (--resample)"
         )
     x, y = _checked(dry, "dry"), _checked(wet, "wet")
     emphasised, answer = _emphasised(x), _emphasised(y)
@@ -91,7 +92,7 @@ def align(dry: Recording, wet: Recording) -> Alignment:
         # a full-wave rectifier's answer has no linear part, but follows the magnitude
         emphasised = _emphasised(np.abs(x))
         folded = _match(emphasised, answer, dry.rate, attempts=1)
-        if not _holds(folded):
+        if not _holds_in_level(folded):
             raise PairError(_strangers(max(match, folded, key=lambda one: one.strength)))
         match, follows = folded, "level"
     line = _steadied(match, len(x))
@@ -227,7 +228,7 @@ def _try(dry: FloatArray, wet: FloatArray, line: Line, bounds: tuple[int, int]) 
                 found = stretches(dry, wet, line, reach, _length(len(dry), len(wet), 4096), 300)
             evidence, before = found.evidence(), line
             line, error, agreement = refine_line(found, line)
-            match = _Match(line, error, evidence, agreement)
+            match = _Match(line, error, evidence, agreement, found.count)
             moved = max(abs(line.at(t) - before.at(t)) for t in reach)
             if moved < 0.5 or not _holds(match, 0.8):
                 break
@@ -235,8 +236,14 @@ def _try(dry: FloatArray, wet: FloatArray, line: Line, bounds: tuple[int, int]) 
 
 
 def _holds(match: _Match, strictness: float = 1.0) -> bool:
-    """Whether the two recordings belong together."""
-    return match.evidence > strictness * EVIDENCE and match.agreement > strictness * AGREEMENT
+    """Whether the two recordings belong together. Few stretches may agree by chance, so more of them must."""
+    needed = AGREEMENT + 0.5 / np.sqrt(match.count)
+    return bool(match.evidence > strictness * EVIDENCE and match.agreement > strictness * needed)
+
+
+def _holds_in_level(match: _Match) -> bool:
+    """The same for a device that answers the level: its lags are vague, so the coherence must be beyond doubt."""
+    return bool(match.evidence > 2 * EVIDENCE and match.agreement > 0.5 * AGREEMENT + 0.5 / np.sqrt(match.count))
 
 
 def _steadied(match: _Match, frames: int) -> Line:

@@ -121,7 +121,7 @@ def _pair_warnings(
     if repeats and repeats.esr > UNSTEADY_ESR:
         yield (
             f"the device answers the same passage differently the second time (ESR {repeats.esr:.2g}): no twin will "
-            f"be better than an ESR of about {repeats.best_esr:.2g}; look for noise, a slow modulation or a sagging supply"
+            f"be better than an ESR of about {repeats.best_esr:.2g}; look for noise or a slow modulation"
         )
 
 
@@ -135,7 +135,7 @@ def _quality_warnings(name: str, quality: Quality) -> Iterator[str]:
         yield f"{quality.full_scale:.1%} of the {name} samples sit at full scale: {remedy}"
     elif quality.flat_tops > CLIPPED_SHARE:
         yield (
-            f"{quality.flat_tops:.1%} of the {name} samples lie in flat tops at {quality.peak:.1f} dBFS: if that is not "
+            f"{quality.flat_tops:.1%} of the {name} samples lie in flat tops, {quality.peak:.1f} dBFS: if this is not "
             "the device's own clipping, lower the gain before the converter and record again"
         )
     if abs(quality.dc) > DC_SHARE:
