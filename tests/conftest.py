@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+torch.set_num_threads(1)  # the tests run side by side, one to a core
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 

@@ -226,14 +226,21 @@ def judge(output: FloatArray, target: FloatArray, rate: int, delay: int) -> Judg
 def best_delay(output: FloatArray, wet: FloatArray, rate: int) -> int:
     """Samples by which ``wet`` lags the twin's output: the peak of their correlation within `ALIGN_SECONDS`.
 
-    The twin sounds like the wet recording, so that the peak is sharp, where that of dry against wet is not.
+    A pair that lies as it should is left alone: a move must halve the error, or a twin that learned little would be
+    flattered by the best of many guesses.
     """
     length = min(output.shape[1], wet.shape[1])
+    output, wet = output[:, :length], wet[:, :length]
     reach = int(min(round(ALIGN_SECONDS * rate), length - 1))
     size = 1 << (2 * length - 1).bit_length()
-    spectra = np.fft.rfft(wet[:, :length], size) * np.conj(np.fft.rfft(output[:, :length], size))
+    spectra = np.fft.rfft(wet, size) * np.conj(np.fft.rfft(output, size))
     correlation = np.roll(np.fft.irfft(spectra.sum(axis=0), size), reach)[: 2 * reach + 1]
-    return int(correlation.argmax()) - reach
+    # the error's energy at a delay is what both have, less twice what they share
+    energy = float(np.square(wet, dtype=np.float64).sum() + np.square(output, dtype=np.float64).sum())
+    peak = int(correlation.argmax())
+    if energy - 2 * correlation[peak] > 0.5 * (energy - 2 * correlation[reach]):
+        return 0
+    return peak - reach
 
 
 def overlap(output: FloatArray, wet: FloatArray, delay: int) -> tuple[FloatArray, FloatArray]:
