@@ -1,23 +1,55 @@
-"""Plays a causal network block by block, whatever the block sizes, without a history of its own."""
+"""Plays a causal network block by block, whatever the block sizes: the one door to all players.
+
+Behind it is the fastest that knows the network: compiled kernels for WaveNets (`wavenet_player`), torch for all else.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
-import torch
-from torch import Tensor
 
 from wavewright.audio.recording import FloatArray
+from wavewright.engine import wavenet_player
+from wavewright.engine.torch_player import TorchPlayer
 from wavewright.errors import SettingsError
-from wavewright.nets.contract import Network, State
+from wavewright.nets.contract import Network
+from wavewright.nets.wavenet import WaveNet
 
 LONGEST = 65_536
-"""Samples that go through the network at once; longer blocks are cut, so that memory does not grow with them."""
+"""Samples that go through an engine at once; longer blocks are cut, so that memory does not grow with them."""
+
+COMPILING = "compiling the player's kernels for this processor (a few seconds, once)"
+
+
+class Engine(Protocol):
+    """What plays behind the door."""
+
+    @property
+    def non_finite(self) -> int:
+        """Input samples so far that were NaN or infinite, and were played as zeros."""
+
+    @property
+    def overflows(self) -> int:
+        """Output samples so far that were not finite and were given as zeros; the network then starts afresh."""
+
+    def reset(self) -> None:
+        """Forget all that was played: the network is as if it had listened to silence."""
+
+    def play(self, block: FloatArray, out: FloatArray) -> None:
+        """``block`` (channels, n), contiguous, writeable float32, into ``out``, of the same shape and kind."""
 
 
 class Player:
     """A network with one input and one output, playing ``channels`` channels side by side.
 
-    The channels run as the batch: each has its own state. The first sample meets a network that has settled on silence.
+    Each channel has its own state. The first sample meets a network that has settled on silence. The network's weights
+    are taken as they are now: make a new player after training on.
+
+    ``tell`` gets one line if making the player takes more than a second, because kernels are compiled. That happens
+    once on a machine; later they come from the disk.
 
     Raises:
         SettingsError: a network that is not causal or has more than one input or output, or no channels.
@@ -28,7 +60,7 @@ class Player:
     (2, 64)
     """
 
-    def __init__(self, net: Network, channels: int = 1) -> None:
+    def __init__(self, net: Network, channels: int = 1, tell: Callable[[str], None] | None = None) -> None:
         problems = []
         if not net.causal:
             problems.append(f"{type(net).__name__} is not causal and cannot be played block by block")
@@ -44,17 +76,21 @@ class Player:
         self.channels = channels
         self.latency = net.latency
         """Samples by which the output lags the input."""
-        self.non_finite = 0
+        self._engine = _engine(net, channels, tell)
+
+    @property
+    def non_finite(self) -> int:
         """How many input samples were NaN or infinite, and were played as zeros."""
-        self.overflows = 0
+        return self._engine.non_finite
+
+    @property
+    def overflows(self) -> int:
         """How many output samples were not finite, were given as zeros, and made the network start afresh."""
-        self._state: State = ()
-        self.reset()
+        return self._engine.overflows
 
     def reset(self) -> None:
         """Forget all that was played: the network is as if it had listened to silence."""
-        settled = self.net.settled_state(1)
-        self._state = tuple(part.expand(self.channels, *part.shape[1:]).contiguous() for part in settled)
+        self._engine.reset()
 
     def process(self, block: FloatArray) -> FloatArray:
         """``block`` (channels, n) float32 → the output, of the same shape.
@@ -62,36 +98,32 @@ class Player:
         Raises:
             SettingsError: the block is not of that shape.
         """
-        block = np.asarray(block, np.float32)
+        block = np.asarray(block, np.float32, order="C")
         if block.ndim != 2 or block.shape[0] != self.channels:
             raise SettingsError([f"a block of shape {block.shape}: must be (channels = {self.channels}, samples)"])
-        output = np.empty_like(block, order="C")
+        if not block.flags.writeable:  # compiled code would be compiled once more for an array of another kind
+            block = block.copy()
+        output = np.empty(block.shape, np.float32)
+        if block.shape[1] <= LONGEST:
+            self._engine.play(block, output)
+            return output
         for start in range(0, block.shape[1], LONGEST):
             part = slice(start, start + LONGEST)
-            output[:, part] = self._play(block[:, part])
+            piece = np.empty_like(output[:, part], order="C")
+            self._engine.play(np.ascontiguousarray(block[:, part]), piece)
+            output[:, part] = piece
         return output
 
-    def _play(self, block: FloatArray) -> FloatArray:
-        weight = next(self.net.parameters())
-        x = torch.from_numpy(self._finite(block)).to(weight)
-        with torch.no_grad():
-            y, self._state = self.net(x[:, None], self._state)
-        return self._contained(y[:, 0])
 
-    def _finite(self, block: FloatArray) -> FloatArray:
-        """The block with zeros for what is no number: one NaN would stay in a recurrent state for good."""
-        finite = np.isfinite(block)
-        if finite.all():
-            return np.ascontiguousarray(block)
-        self.non_finite += int(block.size - np.count_nonzero(finite))
-        return np.where(finite, block, np.float32(0))
-
-    def _contained(self, y: Tensor) -> FloatArray:
-        """The output as numpy; where the network overflowed, zeros and a fresh state."""
-        output: FloatArray = y.to("cpu", torch.float32).numpy()
-        finite = np.isfinite(output)
-        if finite.all():
-            return output
-        self.overflows += int(output.size - np.count_nonzero(finite))
-        self.reset()
-        return np.where(finite, output, np.float32(0))
+def _engine(net: Network, channels: int, tell: Callable[[str], None] | None) -> Engine:
+    """The fastest engine that knows ``net``."""
+    if not (isinstance(net, WaveNet) and wavenet_player.serves(net)):
+        return TorchPlayer(net, channels)
+    if tell is None:
+        return wavenet_player.WaveNetPlayer(net, channels)
+    timer = threading.Timer(1.0, tell, [COMPILING])
+    timer.start()
+    try:
+        return wavenet_player.WaveNetPlayer(net, channels)
+    finally:
+        timer.cancel()

@@ -1,0 +1,224 @@
+"""The vector code of the streaming player, made with the writers of `tiles`.
+
+Three pieces, each over rows of samples in flat memory:
+
+`multiply_tile`
+    ``out[o, t] = start + Σ_j w[j, o] · base[columns[j] + t]``, where the sums start from a bias or from other rows.
+`activate_rows`
+    an activation in place, each row added to (or put into) a second one: the head's sum.
+`flush_denormals`, `restore_denormals`
+    the processor's mode in which numbers below 1e-38 count as zero: they would cost a hundred times as much.
+
+A block of the player is short, so that tiles of 4, 2 and 1 vectors are there, the shorter ones with more outputs: about
+sixteen sums at a time keep both multipliers of the processor busy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from llvmlite import ir
+
+from wavewright.engine import tiles
+from wavewright.engine.tiles import LEAKY, TANH, TANH_LIMIT, TANH_P, TANH_Q, WIDE, types
+
+SHAPES: dict[int, tuple[int, ...]] = (
+    {4: (1, 2, 3, 4, 6), 2: (1, 2, 3, 4, 6, 8), 1: (1, 2, 3, 4, 6, 8, 16)}
+    if WIDE
+    else {4: (1, 2, 3), 2: (1, 2, 3, 4, 6), 1: (1, 2, 3, 4, 6, 8)}
+)
+"""Vectors of a tile → the numbers of outputs that it may have: as many sums as the registers hold."""
+
+FRESH = 64
+"""Added to an activation's number: its rows are put where it otherwise adds them."""
+
+_INT = ir.IntType(64)
+_CONTROL = ir.IntType(32)
+_FLUSH = 0x8040  # MXCSR: flush results to zero, take denormal inputs as zero
+
+
+def tile_outputs(outputs: int, vectors: int) -> int:
+    """How many of ``outputs`` rows a tile of ``vectors`` vectors takes, so that what is left is one tile, too."""
+    shapes = SHAPES[vectors]
+    return max(
+        shape
+        for shape in shapes
+        if shape <= outputs and (outputs % shape == 0 or (shape <= 4 and outputs % shape in shapes))
+    )
+
+
+class _Vectors(tiles._Vectors):
+    """The writers of `tiles` in single precision, with a quicker tanh."""
+
+    def tanh(self, x: Any) -> Any:
+        """As in `tiles` to 4e-7, the division by the processor's estimate of 1/q and one step of Newton's."""
+        b = self.builder
+        x = self.clamp(x, TANH_LIMIT)
+        u = b.fmul(x, x)
+        p, q = b.fmul(x, self.polynomial(u, TANH_P)), self.polynomial(u, TANH_Q)
+        return b.fdiv(p, q, flags=("arcp", "contract", "afn", "reassoc", "nnan", "ninf"))
+
+    def leaky(self, x: Any, slopes: Any) -> Any:
+        """``x`` where it is above zero, else ``slopes``·x."""
+        b = self.builder
+        return b.select(b.fcmp_ordered(">", x, self.zero), x, b.fmul(x, slopes))
+
+
+@tiles._intrinsic
+def multiply_tile(
+    typing: Any,
+    shape: Any,
+    base: Any,
+    columns: Any,
+    count: Any,
+    weights: Any,
+    weights_stride: Any,
+    from_rows: Any,
+    start: Any,
+    start_stride: Any,
+    out: Any,
+    out_stride: Any,
+) -> Any:
+    """One tile of a product. ``shape`` is 32·vectors + outputs, one of `SHAPES`.
+
+    ``columns`` (``count`` offsets from ``base``) are the inputs; ``weights`` has a row of ``weights_stride`` for each,
+    of which the first ``outputs`` count. The sums start from the rows ``start``, ``start_stride`` apart, where
+    ``from_rows`` is 1; from one number an output, ``start[o]``, where it is 0.
+    """
+    whole = types.intp
+
+    def tile(b: Any, arguments: Sequence[Any], outputs: int, vectors: int) -> None:
+        base, columns, count, weights, weights_stride, from_rows, start, start_stride, out, out_stride = arguments
+        v = _Vectors(b, types.float32)
+
+        def row(pointer: Any, stride: Any, index: int) -> Any:
+            return v.address(pointer, b.mul(stride, ir.Constant(_INT, index)))
+
+        def column(j: Any, sums: Sequence[Any]) -> list[Any]:
+            source = v.address(base, b.load(v.address(columns, j)))
+            inputs = [v.load(source, t) for t in range(vectors)]
+            place = v.address(weights, b.mul(j, weights_stride))
+            result = []
+            for o in range(outputs):
+                weight = v.spread(b.load(v.address(place, o)))
+                result += [v.multiply_add(weight, inputs[t], sums[o * vectors + t]) for t in range(vectors)]
+            return result
+
+        rows, biases, work = (b.append_basic_block(name) for name in ("rows", "biases", "work"))
+        b.cbranch(b.icmp_signed("!=", from_rows, ir.Constant(_INT, 0)), rows, biases)
+        b.position_at_end(rows)
+        loaded = [v.load(row(start, start_stride, o), t) for o in range(outputs) for t in range(vectors)]
+        b.branch(work)
+        b.position_at_end(biases)
+        spread = [v.spread(b.load(v.address(start, o))) for o in range(outputs)]
+        b.branch(work)
+        b.position_at_end(work)
+        begin = []
+        for index in range(outputs * vectors):
+            phi = b.phi(v.type)
+            phi.add_incoming(loaded[index], rows)
+            phi.add_incoming(spread[index // vectors], biases)
+            begin.append(phi)
+        for index, value in enumerate(tiles._loop(b, count, begin, column)):
+            o, t = divmod(index, vectors)
+            v.store(value, row(out, out_stride, o), t)
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        def case(vectors: int, outputs: int) -> None:
+            body = partial(tile, outputs=outputs, vectors=vectors)
+            tiles._apart(b, f"wavewright_multiply_{vectors}_{outputs}", arguments[1:], body)
+
+        cases: dict[int, Callable[[], None]] = {
+            32 * vectors + outputs: partial(case, vectors, outputs)
+            for vectors, shapes in SHAPES.items()
+            for outputs in shapes
+        }
+        tiles._switch(b, arguments[0], cases)
+        return context.get_dummy_value()
+
+    signature = types.void(whole, base, columns, whole, weights, whole, whole, start, whole, out, whole)
+    return signature, generate
+
+
+@tiles._intrinsic
+def activate_rows(
+    typing: Any, kind: Any, rows: Any, vectors: Any, out: Any, stride: Any, total: Any, total_stride: Any, slope: Any
+) -> Any:
+    """The activation ``kind`` on ``rows`` × ``vectors``, in place; each row is also added to a row of ``total``."""
+    whole = types.intp
+
+    def each(b: Any, arguments: Sequence[Any], activation: int, fresh: bool) -> None:
+        rows, vectors, out, stride, total, total_stride, slope = arguments
+        v = _Vectors(b, types.float32)
+        slopes = v.spread(slope)
+
+        def row(index: Any, _: Sequence[Any]) -> list[Any]:
+            place, beside = v.address(out, b.mul(index, stride)), v.address(total, b.mul(index, total_stride))
+
+            def step(index: Any, _: Sequence[Any]) -> list[Any]:
+                t = b.mul(index, ir.Constant(_INT, v.lanes))
+                here, there = v.address(place, t), v.address(beside, t)
+                value = v.load(here)
+                value = v.tanh(value) if activation == TANH else v.leaky(value, slopes)
+                v.store(value, here)
+                v.store(value if fresh else b.fadd(v.load(there), value), there)
+                return []
+
+            tiles._loop(b, vectors, [], step)
+            return []
+
+        tiles._loop(b, rows, [], row)
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        def case(activation: int, fresh: bool) -> None:
+            body = partial(each, activation=activation, fresh=fresh)
+            tiles._apart(b, f"wavewright_activate_{activation}_{fresh:d}", arguments[1:], body)
+
+        kinds: dict[int, Callable[[], None]] = {
+            k + FRESH * fresh: partial(case, k, bool(fresh)) for k in (TANH, LEAKY) for fresh in (0, 1)
+        }
+        tiles._switch(b, arguments[0], kinds)
+        return context.get_dummy_value()
+
+    signature = types.void(whole, whole, whole, out, whole, total, whole, types.float32)
+    return signature, generate
+
+
+def _control(b: Any, name: str, place: Any) -> None:
+    byte = ir.IntType(8).as_pointer()
+    full = f"llvm.x86.sse.{name}"
+    function = b.module.globals.get(full) or ir.Function(b.module, ir.FunctionType(ir.VoidType(), [byte]), full)
+    b.call(function, [b.bitcast(place, byte)])
+
+
+@tiles._intrinsic
+def flush_denormals(typing: Any) -> Any:
+    """Turns the mode on; gives what `restore_denormals` wants. Nothing off x86, where denormals cost nothing."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        if not tiles._X86:
+            return ir.Constant(_CONTROL, 0)
+        place = b.alloca(_CONTROL)
+        _control(b, "stmxcsr", place)
+        before = b.load(place)
+        b.store(b.or_(before, ir.Constant(_CONTROL, _FLUSH)), place)
+        _control(b, "ldmxcsr", place)
+        return before
+
+    return types.int32(), generate
+
+
+@tiles._intrinsic
+def restore_denormals(typing: Any, before: Any) -> Any:
+    """Puts the mode back as it was."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        if tiles._X86:
+            place = b.alloca(_CONTROL)
+            b.store(arguments[0], place)
+            _control(b, "ldmxcsr", place)
+        return context.get_dummy_value()
+
+    return types.void(types.int32), generate
