@@ -92,7 +92,7 @@ def align(dry: Recording, wet: Recording) -> Alignment:
         # a full-wave rectifier's answer has no linear part, but follows the magnitude
         emphasised = _emphasised(np.abs(x))
         folded = _match(emphasised, answer, dry.rate, attempts=1)
-        if not _holds_in_level(folded):
+        if not (_holds(folded) and folded.evidence > 2 * EVIDENCE):  # levels alone resemble each other sooner
             raise PairError(_strangers(max(match, folded, key=lambda one: one.strength)))
         match, follows = folded, "level"
     line = _steadied(match, len(x))
@@ -193,8 +193,9 @@ def _match(dry: FloatArray, wet: FloatArray, rate: int, attempts: int) -> _Match
             break
     if best is None:
         raise PairError(
-            f"the dry recording ({len(dry) / rate:.2f} s) and the wet one ({len(wet) / rate:.2f} s) have too little "
-            "sound in common to be aligned: record both over the same time"
+            f"the dry recording ({len(dry) / rate:.2f} s) and the wet one ({len(wet) / rate:.2f} s) do not belong "
+            "together: at the likeliest delays hardly any sound overlaps; check that these are two recordings of one "
+            "performance"
         )
     return best
 
@@ -241,11 +242,6 @@ def _holds(match: _Match, strictness: float = 1.0) -> bool:
     return bool(match.evidence > strictness * EVIDENCE and match.agreement > strictness * needed)
 
 
-def _holds_in_level(match: _Match) -> bool:
-    """The same for a device that answers the level: its lags are vague, so the coherence must be beyond doubt."""
-    return bool(match.evidence > 2 * EVIDENCE and match.agreement > 0.5 * AGREEMENT + 0.5 / np.sqrt(match.count))
-
-
 def _steadied(match: _Match, frames: int) -> Line:
     """The line with whole samples and no slope where a slope is not beyond doubt or moves neither end by a sample."""
     line = match.line
@@ -282,7 +278,7 @@ def _told(line: Line, match: _Match, arrival: Arrival, scan: ClickScan | None, f
         confidence = sure * (0.6 + 0.4 * match.agreement) / (1 + uncertainty / 40)
     whole = int(np.floor(first + 1e-6))
     # the pulse tells the sub-sample part where it is itself the first arrival
-    delay = pulse if -0.5 <= pulse - whole <= 1.0 else float(whole)
+    delay = pulse if -0.5 <= pulse - whole <= 2.0 else float(whole)
     polarity: Literal[1, -1] = -1 if arrival.polarity < 0 and follows == "waveform" else 1
     words = [_delay_in_words(whole, pulse - whole, clicks, uncertainty)]
     if follows == "level":

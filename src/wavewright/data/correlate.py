@@ -82,7 +82,7 @@ class Stretches:
         coherence = self.coherence()
         return float(coherence.sum() ** 2 / max(float(np.sum(coherence**2)), 1e-30) / len(coherence))
 
-    def to_lags(self, weight: NDArray[np.generic]) -> tuple[Real, Real]:
+    def to_lags(self, weight: Real | Complex) -> tuple[Real, Real]:
         """The cross-spectra times ``weight`` (bins,) over lags ``-before .. size - before``: mean, standard error."""
         rows = fft.irfft(self.cross * weight.astype(np.complex64), self.size, axis=1)
         rows = np.roll(rows, self.before, axis=1).astype(np.float64)
@@ -217,11 +217,12 @@ def coarse_lags(dry: FloatArray, wet: FloatArray, rate: int, count: int) -> list
     size = fft.next_fast_len(a.shape[1] + b.shape[1], real=True)
     cross = np.conj(fft.rfft(a, size)) * fft.rfft(b, size)
     score = fft.irfft(cross.sum(axis=0), size)
-    # a peak bought with a sliver of overlap counts for less: its chance deviation grows as 1/sqrt(overlap)
+    # chance grows with the square root of the overlap; a sliver of overlap is worth no more for being short
     lags = np.arange(size)
     lags = np.where(lags >= b.shape[1], lags - size, lags)
     overlap = np.minimum(a.shape[1], b.shape[1] - lags) - np.maximum(0, -lags)
-    score = np.where(overlap > 4, score / np.sqrt(np.maximum(overlap, 20)), -np.inf)
+    least = max(min(a.shape[1], b.shape[1]) // 4, 20)
+    score = np.where(overlap > 4, score / np.sqrt(np.maximum(overlap, least)), -np.inf)
     found = []
     for _ in range(count):
         top = int(np.argmax(score))

@@ -164,7 +164,9 @@ class _Measured:
         if not self.spectra:
             return 0.0
         smooth = np.convolve(self.spectrum / self.spectra, np.ones(9) / 9, "same")
-        noise = floor * float(np.sum(_WINDOW**2))  # what white noise of that level would show in every bin
+        # what white noise of the floor's level would show in every bin; a recording without rests tells no floor
+        quiet = floor < 0.01 * self.power / max(self.counted, 1)
+        noise = floor * float(np.sum(_WINDOW**2)) if quiet else 0.0
         above = np.flatnonzero(smooth > max(2 * noise, float(smooth.max()) * 10 ** (FLOOR_DB / 10), 1e-12))
         return float(above[-1]) * self.rate / FFT_SIZE if len(above) else 0.0
 
@@ -218,4 +220,4 @@ def _decibels(power: float) -> float | None:
     return round(10 * float(np.log10(power)), 2) if power > 0 else None
 
 
-_WINDOW = np.hanning(FFT_SIZE).astype(np.float32)
+_WINDOW = np.kaiser(FFT_SIZE, 14.0).astype(np.float32)  # its side lobes lie below FLOOR_DB
