@@ -263,3 +263,14 @@ def test_amp_and_klon_do_not_belong_together(shared: Path) -> None:
     wet = files.read(shared / "audio" / "klon" / "wet_gain050.flac", 0, 30 * 44_100)
     with pytest.raises(PairError, match="do not belong together"):
         align(dry, Recording(wet.samples, dry.rate))
+
+
+def test_a_long_looped_recording_is_matched_to_the_nearest_turn_and_its_clock() -> None:
+    """Longer than the first search reaches, and the same minute over and over."""
+    minute = plucks(60, 16, 8_000)
+    dry = np.tile(minute, 7)
+    late = np.concatenate([np.zeros(900, np.float32), dry])
+    wet = read_at(late[None], 0.0, 1 / (1 + 50e-6), len(late))[0]
+    found = align(one(dry, 8_000), one(wet, 8_000))
+    assert found.drift_ppm == pytest.approx(50, abs=1)
+    assert -6 <= found.delay_samples - 900 <= 1

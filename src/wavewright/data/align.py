@@ -180,7 +180,7 @@ def _match(dry: FloatArray, wet: FloatArray, rate: int, attempts: int) -> _Match
     """The best of the likeliest lags, tried until one holds."""
     bounds = _anchor(dry, rate)
     lags: list[Callable[[], int]] = [
-        partial(int, lag - bounds[0]) for lag in coarse_lags(dry[slice(*bounds)], wet, rate, 2)
+        partial(int, lag - bounds[0]) for lag in coarse_lags(dry[slice(*bounds)], wet, rate, 2, near=bounds[0])
     ]
     if len(dry) + len(wet) < LONGEST_WHOLE:
         lags.append(partial(phase_lag, dry, wet))

@@ -119,8 +119,8 @@ def parabola(three: NDArray[np.floating]) -> float:
     """Where the parabola through three neighbouring values peaks, from the middle one: -0.5 to 0.5 samples.
 
     >>> import numpy as np
-    >>> parabola(np.array([0.0, 1.0, 0.0]))
-    0.0
+    >>> round(parabola(np.array([0.0, 1.0, 0.5])), 3)
+    0.167
     """
     left, middle, right = (float(value) for value in three)
     bend = left - 2 * middle + right
@@ -207,10 +207,11 @@ def _power_by_block(x: FloatArray, size: int) -> Real:
     return np.asarray(np.einsum("bt,bt->b", blocks, blocks) / size, dtype=np.float64)
 
 
-def coarse_lags(dry: FloatArray, wet: FloatArray, rate: int, count: int) -> list[int]:
+def coarse_lags(dry: FloatArray, wet: FloatArray, rate: int, count: int, near: int = 0) -> list[int]:
     """The ``count`` likeliest lags of ``wet`` against ``dry`` in samples, best first, to some milliseconds.
 
     Correlates how the level of sixteen bands rises and falls, which survives distortion, inversion and clock drift.
+    Of lags that fit alike, as with music in loops, the one closest to ``near`` is taken.
     """
     hop = max(8, round(HOP_SECONDS * rate))
     a, b = _band_levels(dry, hop), _band_levels(wet, hop)
@@ -223,6 +224,7 @@ def coarse_lags(dry: FloatArray, wet: FloatArray, rate: int, count: int) -> list
     overlap = np.minimum(a.shape[1], b.shape[1] - lags) - np.maximum(0, -lags)
     least = max(min(a.shape[1], b.shape[1]) // 4, 20)
     score = np.where(overlap > 4, score / np.sqrt(np.maximum(overlap, least)), -np.inf)
+    score *= 1 - 0.1 * np.abs(lags - near / hop) / size
     found = []
     for _ in range(count):
         top = int(np.argmax(score))
