@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import re
 import typing
 from collections.abc import Sequence
@@ -16,6 +17,9 @@ from wavewright.errors import SettingsError
 from wavewright.settings import from_toml, problems_of
 
 T = TypeVar("T")
+
+SHOWN_LIMIT = 1e9
+"""Limits beyond this are there for safety and of no interest in the help."""
 
 POSITIONAL: Any = tyro.conf.Positional
 """Marks a field that is given by its place: ``Annotated[Path, POSITIONAL, option("what went in")]``."""
@@ -49,7 +53,7 @@ def parse(kind: type[T], command: str, arguments: Sequence[str], settings: Any =
     parsed = tyro.cli(
         shown,
         prog=f"wavewright {command}",
-        description=kind.__doc__,
+        description=inspect.getdoc(kind),
         args=rest,
         default=start,
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
@@ -115,7 +119,7 @@ def _help(rules: typing.Mapping[str, Any]) -> str:
     limits = [
         f"{word} {rules[key]:g}"
         for key, word in (("low", "at least"), ("above", "above"), ("high", "at most"))
-        if rules.get(key) is not None
+        if rules.get(key) is not None and abs(rules[key]) < SHOWN_LIMIT
     ]
     return str(rules["help"]) + (f" [{', '.join(limits)}]" if limits else "")
 
