@@ -17,6 +17,7 @@ from wavewright.engine.stream_plan import (
     CHUNK,
     COLUMNS,
     COUNT,
+    FIELDS,
     FROM_ROWS,
     KIND,
     MOVES,
@@ -37,7 +38,14 @@ from wavewright.engine.stream_plan import (
     TOTAL_STRIDE,
     WEIGHTS,
 )
-from wavewright.engine.stream_tiles import activate_rows, flush_denormals, multiply_tile, restore_denormals
+from wavewright.engine.stream_tiles import (
+    activate_rows,
+    all_finite,
+    beyond,
+    flush_denormals,
+    multiply_rows,
+    restore_denormals,
+)
 from wavewright.engine.tiles import VECTOR_BYTES, at, move
 
 LANES = VECTOR_BYTES // 4
@@ -48,52 +56,93 @@ POSITION, NON_FINITE, OVERFLOWS = range(3)
 
 
 @njit(nogil=True, error_model="numpy")
+def _tiles(op, wide, shape, steps, done, columns, weights, memory, position):  # type: ignore[no-untyped-def]
+    """A product's tiles of ``wide`` vectors, ``steps`` of them, from vector ``done`` on."""
+    t, outputs, from_rows, start_stride, out_stride = (
+        done * LANES, op[OUTPUTS], op[FROM_ROWS], op[START_STRIDE], op[OUT_STRIDE],
+    )  # fmt: skip
+    source = beyond(memory, op[MOVES] * position + t)
+    start = op[START] + from_rows * (op[START_MOVES] * position + t)
+    out = op[OUT] + op[OUT_MOVES] * position + t
+    blocks = outputs // shape
+    row = 0
+    while row < outputs:
+        begin = beyond(memory, start + row * start_stride) if from_rows else beyond(weights, start + row)
+        multiply_rows(
+            32 * wide + shape, steps, blocks, source, beyond(columns, op[COLUMNS]), op[COUNT],
+            beyond(weights, op[WEIGHTS] + row), outputs, from_rows, begin, start_stride,
+            beyond(memory, out + row * out_stride), out_stride,
+        )  # fmt: skip
+        row += blocks * shape
+        shape, blocks = outputs - row, 1
+
+
+@njit(nogil=True, error_model="numpy")
 def _product(op, columns, weights, memory, position, vectors):  # type: ignore[no-untyped-def]
-    """One product over ``vectors`` vectors. Time outside, outputs inside: the columns stay in the nearest cache."""
-    outputs, count = op[OUTPUTS], op[COUNT]
-    base = op[MOVES] * position
-    start, start_stride = op[START] + op[START_MOVES] * position, op[START_STRIDE]
-    out, out_stride = op[OUT] + op[OUT_MOVES] * position, op[OUT_STRIDE]
-    done = 0
-    while done < vectors:
-        left = vectors - done
-        wide = 4 if left >= 4 else 2 if left >= 2 else 1
-        shape = op[SHAPE_4] if wide == 4 else op[SHAPE_2] if wide == 2 else op[SHAPE_1]
-        t = done * LANES
-        for row in range(0, outputs, shape):
-            begin = at(memory, start + row * start_stride + t) if op[FROM_ROWS] else at(weights, start + row)
-            multiply_tile(
-                32 * wide + min(shape, outputs - row), at(memory, base + t), at(columns, op[COLUMNS]), count,
-                at(weights, op[WEIGHTS] + row), outputs, op[FROM_ROWS], begin, start_stride,
-                at(memory, out + row * out_stride + t), out_stride,
-            )  # fmt: skip
-        done += wide
+    """One product over ``vectors`` vectors: as many tiles of four as fit, then two, then one."""
+    fours = vectors >> 2
+    if fours:
+        _tiles(op, 4, op[SHAPE_4], fours, 0, columns, weights, memory, position)
+    if vectors & 2:
+        _tiles(op, 2, op[SHAPE_2], 1, 4 * fours, columns, weights, memory, position)
+    if vectors & 1:
+        _tiles(op, 1, op[SHAPE_1], 1, vectors - 1, columns, weights, memory, position)
     if op[KIND]:
         activate_rows(
-            op[KIND], outputs, vectors, at(memory, out), out_stride,
-            at(memory, op[TOTAL] + op[TOTAL_MOVES] * position), op[TOTAL_STRIDE], weights[op[SLOPE]],
+            op[KIND], op[OUTPUTS], vectors, beyond(memory, op[OUT] + op[OUT_MOVES] * position), op[OUT_STRIDE],
+            beyond(memory, op[TOTAL] + op[TOTAL_MOVES] * position), op[TOTAL_STRIDE], weights[op[SLOPE]],
         )  # fmt: skip
 
 
+@njit(nogil=True, error_model="numpy")
+def _take(block, length, row, vectors):  # type: ignore[no-untyped-def]
+    """Puts ``length`` samples into a row, zeros for what is no number and for the rest of the last vector; returns how
+    many were no numbers."""
+    move(row, block, length)
+    for t in range(length, vectors * LANES):
+        row[t] = 0
+    broken = 0
+    if all_finite(row, vectors) != 0:
+        for t in range(length):
+            if not math.isfinite(row[t]):
+                row[t] = 0
+                broken += 1
+    return broken
+
+
+@njit(nogil=True, error_model="numpy")
+def _give(row, vectors, out, length):  # type: ignore[no-untyped-def]
+    """Puts ``length`` samples of a row into the output; returns how many were no finite numbers, given as zeros."""
+    move(out, row, length)
+    broken = 0
+    if all_finite(row, vectors) != 0:
+        for t in range(length):
+            if not math.isfinite(row[t]):
+                out[t] = 0
+                broken += 1
+    return broken
+
+
 @njit(nogil=True)
-def _to_the_front(memory, pasts, position):  # type: ignore[no-untyped-def]
+def _to_the_front(memory, pasts, groups, position):  # type: ignore[no-untyped-def]
     """Moves every row's past from before ``position`` to before 0."""
-    for index in range(pasts.shape[0]):
-        past = pasts[index, 3]
-        for row in range(pasts[index, 2]):
-            place = pasts[index, 0] + row * pasts[index, 1] - past
-            move(at(memory, place), at(memory, place + position), past)
+    for index in range(0, 4 * groups, 4):
+        first, stride, rows, past = pasts[index], pasts[index + 1], pasts[index + 2], pasts[index + 3]
+        for row in range(rows):
+            place = first + row * stride - past
+            move(beyond(memory, place), beyond(memory, place + position), past)
 
 
 @njit(nogil=True)
-def _settle(memory, pasts, settled, position):  # type: ignore[no-untyped-def]
+def _settle(memory, pasts, groups, settled, position):  # type: ignore[no-untyped-def]
     """Gives every row the past that silence leaves: one number all along."""
     number = 0
-    for index in range(pasts.shape[0]):
-        past = pasts[index, 3]
-        for row in range(pasts[index, 2]):
-            place = pasts[index, 0] + row * pasts[index, 1] + position
-            memory[place - past : place] = settled[number]
+    for index in range(0, 4 * groups, 4):
+        first, stride, rows, past = pasts[index], pasts[index + 1], pasts[index + 2], pasts[index + 3]
+        for row in range(rows):
+            place = first + row * stride + position
+            for t in range(place - past, place):
+                memory[t] = settled[number]
             number += 1
 
 
@@ -105,43 +154,33 @@ def _player(source: int) -> Any:
         """``block`` (channels, n) → ``out``, of the same shape; ``memory`` (channels, size) is what is remembered.
 
         ``places`` holds the first samples of the input's and of the output's row. A sample that is no number goes in
-        as zero; one that comes out so is given as zero, and the channel forgets all.
+        as zero; one that comes out so is given as zero, and the channel forgets all. What is inside gets addresses,
+        not arrays: Numba counts references to an array at each call.
         """
         if not source:
             return
         mode = flush_denormals()
-        samples, position = block.shape[1], counters[POSITION]
-        first = 0
-        while first < samples:
+        products, groups, size, samples = table.shape[0], pasts.shape[0], memory.shape[1], block.shape[1]
+        operations, shifts, numbers, past = at(table, 0), at(columns, 0), at(weights, 0), at(pasts, 0)
+        rest, position = at(settled, 0), counters[POSITION]
+        for first in range(0, samples, CHUNK):
             length = min(CHUNK, samples - first)
             vectors = (length + LANES - 1) // LANES
-            if position + vectors * LANES > SPAN:
-                for channel in range(memory.shape[0]):
-                    _to_the_front(memory[channel], pasts, position)
-                position = 0
+            back = position + vectors * LANES > SPAN
             for channel in range(memory.shape[0]):
-                state = memory[channel]
-                place = places[0] + position
-                for t in range(length):
-                    value = block[channel, first + t]
-                    if not math.isfinite(value):
-                        value = 0
-                        counters[NON_FINITE] += 1
-                    state[place + t] = value
-                for index in range(table.shape[0]):
-                    _product(table[index], columns, weights, state, position, vectors)
-                broken = 0
-                for t in range(length):
-                    value = state[places[1] + t]
-                    if not math.isfinite(value):
-                        value = 0
-                        broken += 1
-                    out[channel, first + t] = value
+                state = at(memory, channel * size)
+                if back:
+                    _to_the_front(state, past, groups, position)
+                here = 0 if back else position
+                row = beyond(state, places[0] + here)
+                counters[NON_FINITE] += _take(at(block, channel * samples + first), length, row, vectors)
+                for index in range(products):
+                    _product(beyond(operations, index * FIELDS), shifts, numbers, state, here, vectors)
+                broken = _give(beyond(state, places[1]), vectors, at(out, channel * samples + first), length)
                 if broken:
                     counters[OVERFLOWS] += broken
-                    _settle(state, pasts, settled, position + length)
-            position += length
-            first += length
+                    _settle(state, past, groups, rest, here + length)
+            position = length if back else position + length
         counters[POSITION] = position
         restore_denormals(mode)
 

@@ -2,7 +2,7 @@
 
 Three pieces, each over rows of samples in flat memory:
 
-`multiply_tile`
+`multiply_rows`
     ``out[o, t] = start + Σ_j w[j, o] · base[columns[j] + t]``, where the sums start from a bias or from other rows.
 `activate_rows`
     an activation in place, each row added to (or put into) a second one: the head's sum.
@@ -67,9 +67,11 @@ class _Vectors(tiles._Vectors):
 
 
 @tiles._intrinsic
-def multiply_tile(
+def multiply_rows(
     typing: Any,
     shape: Any,
+    steps: Any,
+    blocks: Any,
     base: Any,
     columns: Any,
     count: Any,
@@ -81,53 +83,82 @@ def multiply_tile(
     out: Any,
     out_stride: Any,
 ) -> Any:
-    """One tile of a product. ``shape`` is 32·vectors + outputs, one of `SHAPES`.
+    """``steps`` × ``blocks`` tiles of a product, side by side in time and outputs. ``shape``: see `shape_number`.
 
     ``columns`` (``count`` offsets from ``base``) are the inputs; ``weights`` has a row of ``weights_stride`` for each,
-    of which the first ``outputs`` count. The sums start from the rows ``start``, ``start_stride`` apart, where
-    ``from_rows`` is 1; from one number an output, ``start[o]``, where it is 0.
+    with a weight for each output. The sums start from the rows ``start``, ``start_stride`` apart, where ``from_rows``
+    is 1; from one number an output, ``start[o]``, where it is 0. Time is outside: the columns stay in the cache.
     """
     whole = types.intp
 
-    def tile(b: Any, arguments: Sequence[Any], outputs: int, vectors: int) -> None:
-        base, columns, count, weights, weights_stride, from_rows, start, start_stride, out, out_stride = arguments
+    def work(b: Any, arguments: Sequence[Any], outputs: int, vectors: int) -> None:
+        steps, blocks, base, columns, count, weights, *others = arguments
+        weights_stride, from_rows, start, start_stride, out, out_stride = others
         v = _Vectors(b, types.float32)
 
+        def times(value: Any, factor: int) -> Any:
+            return b.mul(value, ir.Constant(_INT, factor))
+
         def row(pointer: Any, stride: Any, index: int) -> Any:
-            return v.address(pointer, b.mul(stride, ir.Constant(_INT, index)))
+            return v.address(pointer, times(stride, index))
 
-        def column(j: Any, sums: Sequence[Any]) -> list[Any]:
-            source = v.address(base, b.load(v.address(columns, j)))
-            inputs = [v.load(source, t) for t in range(vectors)]
-            place = v.address(weights, b.mul(j, weights_stride))
-            result = []
-            for o in range(outputs):
-                weight = v.spread(b.load(v.address(place, o)))
-                result += [v.multiply_add(weight, inputs[t], sums[o * vectors + t]) for t in range(vectors)]
-            return result
+        def first(start: Any) -> list[Any]:
+            """The sums before the first column."""
+            rows, biases, after = (b.append_basic_block(name) for name in ("rows", "biases", "after"))
+            b.cbranch(b.icmp_signed("!=", from_rows, ir.Constant(_INT, 0)), rows, biases)
+            b.position_at_end(rows)
+            loaded = [v.load(row(start, start_stride, o), t) for o in range(outputs) for t in range(vectors)]
+            b.branch(after)
+            b.position_at_end(biases)
+            spread = [v.spread(b.load(v.address(start, o))) for o in range(outputs)]
+            b.branch(after)
+            b.position_at_end(after)
+            sums = [b.phi(v.type) for _ in loaded]
+            for index, phi in enumerate(sums):
+                phi.add_incoming(loaded[index], rows)
+                phi.add_incoming(spread[index // vectors], biases)
+            return sums
 
-        rows, biases, work = (b.append_basic_block(name) for name in ("rows", "biases", "work"))
-        b.cbranch(b.icmp_signed("!=", from_rows, ir.Constant(_INT, 0)), rows, biases)
-        b.position_at_end(rows)
-        loaded = [v.load(row(start, start_stride, o), t) for o in range(outputs) for t in range(vectors)]
-        b.branch(work)
-        b.position_at_end(biases)
-        spread = [v.spread(b.load(v.address(start, o))) for o in range(outputs)]
-        b.branch(work)
-        b.position_at_end(work)
-        begin = []
-        for index in range(outputs * vectors):
-            phi = b.phi(v.type)
-            phi.add_incoming(loaded[index], rows)
-            phi.add_incoming(spread[index // vectors], biases)
-            begin.append(phi)
-        for index, value in enumerate(tiles._loop(b, count, begin, column)):
-            o, t = divmod(index, vectors)
-            v.store(value, row(out, out_stride, o), t)
+        def tile(base: Any, weights: Any, start: Any, out: Any) -> None:
+            def column(j: Any, sums: Sequence[Any]) -> list[Any]:
+                source = v.address(base, b.load(v.address(columns, j)))
+                inputs = [v.load(source, t) for t in range(vectors)]
+                place = v.address(weights, b.mul(j, weights_stride))
+                result = []
+                for o in range(outputs):
+                    weight = v.spread(b.load(v.address(place, o)))
+                    result += [v.multiply_add(weight, inputs[t], sums[o * vectors + t]) for t in range(vectors)]
+                return result
+
+            for index, value in enumerate(tiles._loop(b, count, first(start), column)):
+                o, t = divmod(index, vectors)
+                v.store(value, row(out, out_stride, o), t)
+
+        by_block = b.select(b.icmp_signed("!=", from_rows, ir.Constant(_INT, 0)), start_stride, ir.Constant(_INT, 1))
+
+        def step(index: Any, _: Sequence[Any]) -> list[Any]:
+            t = times(index, vectors * v.lanes)
+            here, there = v.address(base, t), v.address(out, t)
+            begin = v.address(start, b.mul(t, from_rows))
+
+            def block(index: Any, _: Sequence[Any]) -> list[Any]:
+                o = times(index, outputs)
+                tile(
+                    here,
+                    v.address(weights, o),
+                    v.address(begin, b.mul(o, by_block)),
+                    v.address(there, b.mul(o, out_stride)),
+                )
+                return []
+
+            tiles._loop(b, blocks, [], block)
+            return []
+
+        tiles._loop(b, steps, [], step)
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         def case(vectors: int, outputs: int) -> None:
-            body = partial(tile, outputs=outputs, vectors=vectors)
+            body = partial(work, outputs=outputs, vectors=vectors)
             tiles._apart(b, f"wavewright_multiply_{vectors}_{outputs}", arguments[1:], body)
 
         cases: dict[int, Callable[[], None]] = {
@@ -138,8 +169,36 @@ def multiply_tile(
         tiles._switch(b, arguments[0], cases)
         return context.get_dummy_value()
 
-    signature = types.void(whole, base, columns, whole, weights, whole, whole, start, whole, out, whole)
+    signature = types.void(whole, whole, whole, base, columns, whole, weights, whole, whole, start, whole, out, whole)
     return signature, generate
+
+
+@tiles._intrinsic
+def beyond(typing: Any, pointer: Any, offset: Any) -> Any:
+    """The address ``offset`` elements behind ``pointer``."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        return b.gep(arguments[0], [arguments[1]])
+
+    return pointer(pointer, types.intp), generate
+
+
+@tiles._intrinsic
+def all_finite(typing: Any, row: Any, vectors: Any) -> Any:
+    """0 where every number of ``vectors`` vectors is finite, else not-a-number."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        row, vectors = arguments
+        v = _Vectors(b, types.float32)
+
+        def step(index: Any, sums: Sequence[Any]) -> list[Any]:
+            value = v.load(v.address(row, b.mul(index, ir.Constant(_INT, v.lanes))))
+            return [b.fadd(sums[0], b.fsub(value, value))]
+
+        (total,) = tiles._loop(b, vectors, [v.zero], step)
+        return b.extract_element(v.lane_sums([total]), ir.Constant(ir.IntType(32), 0))
+
+    return types.float32(row, types.intp), generate
 
 
 @tiles._intrinsic
