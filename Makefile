@@ -33,7 +33,7 @@ lint: $(VENV)/.tests
 	@$(BIN)/mypy
 
 test: lint
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadfile
 
 clean:
 	rm -rf $(VENV) demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
