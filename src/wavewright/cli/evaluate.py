@@ -13,8 +13,8 @@ from wavewright.errors import SettingsError
 
 NAMES = {
     "esr": ("ESR", "error energy over signal energy: below 0.01 is hard to tell apart by ear"),
-    "snr_db": ("SNR, dB", "the same as a ratio in dB"),
-    "si_sdr_db": ("SI-SDR, dB", "SNR after the best gain"),
+    "snr": ("SNR, dB", "the same as a ratio in dB"),
+    "si_sdr": ("SI-SDR, dB", "SNR after the best gain"),
     "mse": ("MSE", "mean squared error"),
     "rmse": ("RMSE", "its root"),
     "error_std": ("error std", "standard deviation of the error"),

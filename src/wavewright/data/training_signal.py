@@ -1,6 +1,8 @@
 """The signal to play through a device: everything a model of it should have heard, between sync clicks.
 
-    gap · clicks │ slices of music │ sweep │ noise ramp │ silence │ clicks · gap
+    gap · clicks │ sweep │ noise ramp │ silence │ slices of music │ clicks · gap
+
+The music comes last because the end is what training holds out: a twin is to be judged by music.
 
 The slices come from the user's own sounds, or from built-in ones: random places, lengths and levels, cross-faded with
 constant power. Only one slice of a file is in memory at a time.
@@ -122,10 +124,9 @@ def compose_reported(settings: SignalSettings, files: Sequence[Path] = ()) -> tu
     frames = signals.length(settings.seconds, settings.rate)
     out = np.zeros(frames, np.float32)
     at = signals.length(settings._sync_seconds(), settings.rate)
-    tail = _sweep_noise_silence(settings)
-    slices = out[at : frames - at - len(tail)]
-    _fill_with_slices(slices, settings, sources, report)
-    out[frames - at - len(tail) : frames - at] = tail
+    measured = _sweep_noise_silence(settings)
+    out[at : at + len(measured)] = measured
+    _fill_with_slices(out[at + len(measured) : frames - at], settings, sources, report)
     start, end = settings.click_positions()
     out += signals.clicks(start + end, frames, _amplitude(settings.click_level_db))
     return Recording(out[None], settings.rate), report

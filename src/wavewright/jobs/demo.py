@@ -97,6 +97,6 @@ def emulate_demo(
     say(f"5/6  the same twin for every player of .nam files: {model}")
     twin.export_nam(opened, model, NamMetadata(name="Wavewright demo circuit", gear_type="pedal"), force=force)
 
-    page = twin_report.write(run, device=lambda x: ToneStackClipper()(x, RATE))
+    page = twin_report.write(run, title="Demo circuit", device=lambda x: ToneStackClipper()(x, RATE))
     say(f"6/6  the page, with players and plots: {page}")
     return Demo(folder, run, float(outcome.best or np.nan), judged.figures["esr"], model, page)

@@ -211,8 +211,8 @@ def judge(output: FloatArray, target: FloatArray, rate: int, delay: int) -> Judg
     table = sums.table
     figures = {
         "esr": sums.esr,
-        "snr_db": sums.snr,
-        "si_sdr_db": sums.si_sdr,
+        "snr": sums.snr,
+        "si_sdr": sums.si_sdr,
         "mse": table.mse,
         "rmse": table.rmse,
         "error_std": table.error_std,

@@ -21,10 +21,17 @@ from wavewright.train.log import read_log
 Process = Callable[[FloatArray], FloatArray]
 
 
-def write(folder: Path, output: Path | None = None, *, device: Process | None = None, force: bool = False) -> Path:
+def write(
+    folder: Path,
+    output: Path | None = None,
+    *,
+    title: str | None = None,
+    device: Process | None = None,
+    force: bool = False,
+) -> Path:
     """Write the page of the run at ``folder`` to ``output`` (its own report/index.html where None), and say where.
 
-    ``device`` is the real thing, where it can be played from here: samples ``(time,)`` to samples ``(time,)``.
+    ``title`` is the device's name, the run folder's where None; ``device`` is the real thing, where it can be played from here: samples ``(time,)`` to samples ``(time,)``.
 
     Raises:
         RunError, ModelFileError: no run there, or one without a model.
@@ -49,13 +56,13 @@ def write(folder: Path, output: Path | None = None, *, device: Process | None = 
     real: Probe | Sweep | None = swept if device is None else probe(device, rate)
     twin_report(
         place,
-        title=opened.name,
+        title=title or opened.name,
         rate=rate,
         dry=dry[0, context:],
         wet=wet[0],
         twin=played[0],
         history=read_log(run.log),
-        figures=judged.to_dict(),
+        figures=judged.figures,
         probe=probe(through, rate),
         device=real,
         check=run.info["extra"]["check"],
