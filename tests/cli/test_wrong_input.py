@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from wavewright.audio import files
 from wavewright.audio.music import riff
@@ -230,3 +231,27 @@ def test_a_model_file_of_300_megabytes(call: Call, tmp_path: Path, pair: tuple[s
         for _ in range(300):
             huge.write(b'{"a":[' * 174_763)
     refused(call("render", "huge.nam", pair[0], "-o", "out.wav"), "huge.nam", "MB")
+
+
+def test_a_device_that_is_not_there_is_told_before_any_work(call: Call, pair: tuple[str, str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    refused(call("train", "emulate", *pair, "-o", "run", "--device", "cuda"), "torch sees no GPU")
+    assert not Path("run").exists()
+
+
+def test_two_budgets_are_refused(call: Call, pair: tuple[str, str]) -> None:
+    refused(call("train", "emulate", *pair, "-o", "run", "--minutes", "1", "--epochs", "2"), "one budget")
+    assert not Path("run").exists()
+
+
+def test_a_damaged_checkpoint_is_named(call: Call, pair: tuple[str, str]) -> None:
+    words = ("train", "emulate", *pair, "-o", "run", "--network", "a1-nano", "--validation-seconds", "1")
+    assert call(*words, "--steps", "2", "--quiet").status == 0
+    checkpoint = Path("run/last/checkpoint.safetensors")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:500])
+    refused(call("train", "emulate", "-o", "run", "--resume", "--steps", "4"), "checkpoint.safetensors", "damaged")
+    Path("run/model.safetensors").write_bytes(b"junk")
+    refused(call("evaluate", "run"), "model.safetensors", "damaged")
+    Path("run/run.json").write_text("{")
+    refused(call("report", "run"), "run.json")

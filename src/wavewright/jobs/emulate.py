@@ -32,6 +32,7 @@ from wavewright.nets import registry
 from wavewright.nets.contract import Network
 from wavewright.nets.wavenet import WaveNet
 from wavewright.settings import problems_of, to_mapping
+from wavewright.train.distributed import choose_device
 from wavewright.train.loop import Outcome
 from wavewright.train.loop import train as run_training
 from wavewright.train.progress import Reporter
@@ -240,10 +241,11 @@ def resume(
 
 
 def refuse_settings(settings: EmulateSettings) -> None:
-    """Raise `SettingsError` with everything that is wrong in ``settings``."""
+    """Raise `SettingsError` with everything that is wrong in ``settings``, a device that is not there included."""
     problems = problems_of(settings) + budget_problems(settings.train)
     if problems:
         raise SettingsError(problems)
+    choose_device(settings.train.device)
 
 
 def new_network(settings: EmulateSettings) -> Network:
