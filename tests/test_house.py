@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "wavewright"
 
 FLOORS = {
+    "__main__": 5,
     "cli": 4,
     "studio": 3,
     "jobs": 2,

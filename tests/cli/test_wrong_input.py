@@ -255,3 +255,12 @@ def test_a_damaged_checkpoint_is_named(call: Call, pair: tuple[str, str]) -> Non
     refused(call("evaluate", "run"), "model.safetensors", "damaged")
     Path("run/run.json").write_text("{")
     refused(call("report", "run"), "run.json")
+
+
+def test_a_resumed_run_takes_another_kind_of_budget(call: Call, pair: tuple[str, str]) -> None:
+    words = ("train", "emulate", *pair, "-o", "run", "--network", "a1-nano", "--validation-seconds", "1")
+    assert call(*words, "--steps", "2", "--quiet").status == 0
+    answer = call("train", "emulate", "-o", "run", "--resume", "--epochs", "1", "--json")
+    assert answer.status == 0
+    assert json.loads(answer.out)["steps"] > 2
+    refused(call("train", "emulate", "-o", "run", "--resume", "--batch", "2"), "batch = 2", "begun with 4")

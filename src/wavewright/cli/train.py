@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from wavewright.cli.flags import POSITIONAL, option, parse, value_of
 from wavewright.errors import SettingsError
 from wavewright.jobs.settings import EmulateSettings
 from wavewright.settings import did_you_mean, from_mapping
+from wavewright.train.settings import BUDGETS, with_budget
 
 JOBS = {"emulate": "a dry and a wet recording become a digital twin of the device"}
 
@@ -54,8 +55,10 @@ def train_emulate(words: Sequence[str]) -> int:
         raise SettingsError(["--resume goes on with a run, --force begins anew; give one of them"])
     from wavewright.jobs import emulate
     from wavewright.train.progress import reporter_for
+    from wavewright.train.run import own_rank
 
-    voice = arguments.voice
+    # started under torchrun, the first process speaks for all
+    voice = arguments.voice if own_rank() == 0 else Voice(quiet=True)
     reporter = reporter_for(quiet=not voice.speaks)
     if arguments.resume:
         outcome = emulate.resume(arguments.output, arguments.settings, reporter, given or None)
@@ -92,4 +95,7 @@ def _kept_settings(words: Sequence[str]) -> Any:
         return None
     from wavewright.train.run import RunFolder
 
-    return from_mapping(EmulateSettings, RunFolder.open(Path(folder)).settings)
+    kept = from_mapping(EmulateSettings, RunFolder.open(Path(folder)).settings)
+    if any(value_of(words, f"--{name.replace('_', '-')}") for name in (*BUDGETS, "until_esr")):
+        return replace(kept, train=with_budget(kept.train))  # the budget on the command line replaces the old one
+    return kept
