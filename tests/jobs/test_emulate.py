@@ -17,9 +17,10 @@ from wavewright.audio.music import riff
 from wavewright.audio.recording import Recording
 from wavewright.data.signal_settings import SignalSettings
 from wavewright.data.training_signal import compose
-from wavewright.errors import DataError, OutputError, PairError, RunError, SettingsError
+from wavewright.errors import DataError, ModelFileError, OutputError, PairError, RunError, SettingsError
 from wavewright.jobs import emulate, twin
 from wavewright.jobs.settings import EmulateSettings
+from wavewright.nets.names import NETWORK_NAMES
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget
 
@@ -206,3 +207,21 @@ def test_real_recordings_of_an_amplifier(shared: Path, tmp_path: Path) -> None:
     assert judged.delay == 0
     assert judged.figures["esr"] < 0.5
     assert outcome.status == "finished"
+
+
+@pytest.mark.parametrize("name", NETWORK_NAMES)
+def test_every_network_goes_the_whole_way(pair: tuple[Path, Path], tmp_path: Path, name: str) -> None:
+    """Two steps of training, then its own sound again from the run, and from a .nam where that can hold it."""
+    chosen = replace(settings(2, name), batch=1, train=replace(settings(2).train, validate_steps=2))
+    emulate.train(*pair, tmp_path / "run", chosen, Silent())
+    opened = twin.open_twin(tmp_path / "run")
+    files.write(tmp_path / "in.wav", Recording(files.read(pair[0]).samples[:, : RATE // 2], RATE))
+    twin.render(opened, [tmp_path / "in.wav"], tmp_path / "out.wav")
+    out = files.read(tmp_path / "out.wav").samples
+    if name in ("gated-wavenet", "gru"):
+        with pytest.raises(ModelFileError, match=r"cannot be written as \.nam"):
+            twin.export_nam(opened, tmp_path / "twin.nam")
+        return
+    twin.export_nam(opened, tmp_path / "twin.nam")
+    again = twin.play(twin.open_twin(tmp_path / "twin.nam").network, files.read(tmp_path / "in.wav").samples)
+    assert np.sum((again - out) ** 2) <= 1e-9 * np.sum(out**2)
