@@ -181,7 +181,8 @@ class _Network:
     def _array(self, array: LayerArray, scratch: Rows, following: LayerArray | None) -> None:
         layers = list(array.each_layer())
         rechannel = _numbers(array.rechannel.weight)[:, :, 0]  # (channels, inputs)
-        before, self.stream = self.stream, self.writer.rows(array.config.channels, layers[0].history)
+        before = self.stream
+        self.stream = self.writer.rows(array.config.channels, layers[0].history, moves=True)
         self.writer.product(self.stream, before, before.each(), rechannel, np.zeros(array.config.channels))
         self.offset = rechannel @ self.offset
         fresh, total = self.head is None, self.head or self._sum(array)

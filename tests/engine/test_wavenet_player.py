@@ -1,0 +1,261 @@
+"""The compiled player of WaveNets: equal to torch, whatever the blocks; nothing broken stays; channels do not mix."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wavewright.engine import player as player_module
+from wavewright.engine import wavenet_player
+from wavewright.engine.player import Player
+from wavewright.engine.stream_plan import CHUNK, SPAN
+from wavewright.engine.torch_player import TorchPlayer
+from wavewright.engine.wavenet_player import WaveNetPlayer
+from wavewright.formats import nam
+from wavewright.nets.wavenet import WaveNet
+from wavewright.nets.wavenet_config import PRESETS, Activation, LayerArrayConfig, WaveNetConfig
+
+REFERENCES = {"obsidian_a1": None, "wavenet_a1_standard": None, "A2.slim0": 0, "A2.slim1": -1}
+
+
+def network(config: WaveNetConfig, seed: int = 3) -> WaveNet:
+    """A network that is loud: the errors of a quiet one would not show."""
+    torch.manual_seed(seed)
+    return WaveNet(dataclasses.replace(config, head_scale=1.0))
+
+
+def noise(channels: int, samples: int, seed: int = 0) -> np.ndarray:
+    return (np.random.default_rng(seed).standard_normal((channels, samples)) * 0.3).astype(np.float32)
+
+
+def by_torch(net: WaveNet, x: np.ndarray) -> np.ndarray:
+    out = np.empty_like(x)
+    TorchPlayer(net, x.shape[0]).play(x, out)
+    return out
+
+
+def in_blocks(player: Player, x: np.ndarray, sizes: list[int]) -> np.ndarray:
+    ends = np.cumsum(sizes)
+    return np.concatenate(
+        [player.process(x[:, end - size : end]) for size, end in zip(sizes, ends, strict=True)], axis=1
+    )
+
+
+def array(channels: int, activation: Activation, **changes: object) -> LayerArrayConfig:
+    config = LayerArrayConfig(1, 1, 1, channels, (3, 2, 4), (1, 3, 40), (activation,) * 3, head_bias=True)
+    return dataclasses.replace(config, **changes)
+
+
+ODD = {
+    "relu, 5 channels": WaveNetConfig((array(5, Activation("ReLU")),)),
+    "13 channels": WaveNetConfig((array(13, Activation("Tanh")),)),
+    "slope above 1": WaveNetConfig((array(4, Activation("LeakyReLU", 1.5)),)),
+    "slope below 0": WaveNetConfig((array(4, Activation("LeakyReLU", -0.5)),)),
+    "bottleneck": WaveNetConfig((array(7, Activation("Tanh"), bottleneck=3),)),
+    "one tap": WaveNetConfig((array(2, Activation("Tanh"), kernel_sizes=(1, 1, 1)),)),
+    "long heads": WaveNetConfig(
+        (
+            array(6, Activation("Tanh"), head_size=4, head_kernel_size=5),
+            array(4, Activation("LeakyReLU"), input_size=6, head_kernel_size=3),
+        )
+    ),
+    "head longer than a chunk": WaveNetConfig((array(2, Activation("Tanh"), head_kernel_size=CHUNK + 70),)),
+    "past longer than the span": WaveNetConfig((array(2, Activation("Tanh"), dilations=(1, SPAN + 77, 500)),)),
+}
+
+
+@pytest.mark.parametrize("config", [*PRESETS.values(), *ODD.values()], ids=[*PRESETS, *ODD])
+def test_equal_to_torch_at_every_block_size(config: WaveNetConfig) -> None:
+    net = network(config)
+    assert wavenet_player.serves(net)
+    player = Player(net)
+    x = noise(1, 3000)
+    expected = by_torch(net, x)
+    assert np.abs(expected).std() > 1e-3
+    for size, samples in ((1, 300), (64, 3000), (333, 3000), (3000, 3000)):
+        player.reset()
+        sizes = [min(size, samples - start) for start in range(0, samples, size)]
+        np.testing.assert_allclose(
+            in_blocks(player, x[:, :samples], sizes), expected[:, :samples], rtol=0, atol=1e-5, err_msg=str(size)
+        )
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    sizes=st.lists(st.integers(0, 2 * CHUNK + 5), min_size=1, max_size=20), name=st.sampled_from(["a1-nano", "a2-lite"])
+)
+def test_how_the_sound_is_cut_changes_no_bit(sizes: list[int], name: str) -> None:
+    net = network(PRESETS[name])
+    x = noise(2, sum(sizes), seed=len(sizes))
+    whole = Player(net, channels=2).process(x)
+    np.testing.assert_array_equal(in_blocks(Player(net, channels=2), x, sizes), whole)
+
+
+def test_channels_do_not_hear_each_other() -> None:
+    net, x = network(PRESETS["a1-feather"]), noise(3, 2500)
+    together = Player(net, channels=3).process(x)
+    alone = np.concatenate([Player(net).process(x[channel : channel + 1]) for channel in range(3)])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_reset_forgets_all() -> None:
+    player = Player(network(PRESETS["a2-lite"]))
+    x = noise(1, 1500)
+    first = player.process(x)
+    player.process(noise(1, 777, seed=1))
+    player.reset()
+    np.testing.assert_array_equal(player.process(x), first)
+
+
+@pytest.mark.parametrize("name", ["a1-nano", "a2-lite"])
+def test_silence_is_settled_from_the_first_sample(name: str) -> None:
+    y = Player(network(PRESETS[name])).process(np.zeros((1, 2 * SPAN + 3), np.float32))
+    np.testing.assert_array_equal(y, np.full_like(y, y[0, 0]))
+
+
+def test_broken_samples_play_as_zeros() -> None:
+    player = Player(network(PRESETS["a1-nano"]), channels=2)
+    x = noise(2, 1000)
+    x[0, [10, 11, 500]] = np.nan, np.inf, -np.inf
+    found = player.process(x)
+    assert player.non_finite == 3
+    player.reset()
+    np.testing.assert_array_equal(found, player.process(np.where(np.isfinite(x), x, np.float32(0))))
+
+
+@pytest.mark.parametrize("name", ["a1-nano", "a2-lite"])
+@pytest.mark.parametrize("level", [3e38, 1e30, 1e10])
+def test_after_a_blow_all_is_as_before(name: str, level: float) -> None:
+    """Whatever came in: a receptive field later, the output is what it would have been without it."""
+    net = network(PRESETS[name])
+    player = Player(net, channels=2)
+    x = noise(2, net.receptive_field + 500)
+    x[0, 3:100] = level
+    assert np.isfinite(player.process(x)).all()
+    calm = x.copy()
+    calm[0, 3:100] = 0
+    after = noise(2, 400, seed=1)
+    expected = by_torch(net, np.concatenate([calm, after], axis=1))[:, x.shape[1] :]
+    np.testing.assert_allclose(player.process(after), expected, rtol=0, atol=1e-5)
+
+
+def test_an_overflow_in_one_channel_leaves_the_other_alone() -> None:
+    net = network(PRESETS["a2-lite"])
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.mul_(5)
+    x = noise(2, 600)
+    alone = Player(net).process(x[1:])
+    x[0, 100] = 3e38
+    player = Player(net, channels=2)
+    found = player.process(x)
+    assert player.overflows > 0
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found[1:], alone)
+
+
+def test_denormal_numbers_do_no_harm() -> None:
+    """A network without biases fades into numbers below 1e-38; torch keeps them, the player counts them as zeros."""
+    net = network(PRESETS["a2-lite"])
+    with torch.no_grad():
+        for name, weight in net.named_parameters():
+            if name.endswith("bias"):
+                weight.zero_()
+    x = noise(1, 500) * np.float32(1e-39)
+    np.testing.assert_allclose(Player(net).process(x), np.zeros_like(x), rtol=0, atol=1e-30)
+    assert np.float32(1e-39) * np.float32(0.5) > 0  # the mode of the processor is put back
+
+
+def test_processing_takes_no_memory_but_the_output() -> None:
+    player = Player(network(PRESETS["a1-nano"]), channels=2)
+    x = noise(2, 4096)
+    player.process(x)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        player.process(x)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak - before < x.nbytes + 4096
+
+
+@pytest.mark.parametrize("layout", ["strided", "read-only", "double", "column-major"])
+def test_any_kind_of_array_is_played(layout: str) -> None:
+    net, x = network(PRESETS["a1-nano"]), noise(2, 300)
+    expected = Player(net, channels=2).process(x)
+    given = {
+        "strided": np.repeat(x, 2, axis=1)[:, ::2],
+        "read-only": x.copy(),
+        "double": x.astype(np.float64),
+        "column-major": np.asfortranarray(x),
+    }[layout]
+    given.flags.writeable = layout != "read-only"
+    np.testing.assert_array_equal(Player(net, channels=2).process(given), expected)
+
+
+def test_tanh_keeps_its_bound() -> None:
+    """Through a network that is nothing else: 5e-7 absolute, and 1e-6 relative near zero."""
+    config = WaveNetConfig(
+        (array(1, Activation("Tanh"), kernel_sizes=(1,), dilations=(1,), activations=(Activation(),)),)
+    )
+    net = network(config)
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.zero_()
+        layer = next(next(net.each_array()).each_layer())
+        layer.mixer.weight.fill_(1)
+        next(net.each_array()).head.weight.fill_(1)
+    x = np.concatenate([np.linspace(-12, 12, 200_001), np.geomspace(1e-30, 1, 1000)]).astype(np.float32)[None]
+    exact, found = np.tanh(x.astype(np.float64)), Player(net).process(x)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=5e-7)
+    near = (np.abs(x) < 1) & (x != 0)
+    np.testing.assert_allclose(found[near], exact[near], rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_real_files_sound_as_in_the_reference_player(shared: Path, name: str) -> None:
+    model = nam.load(shared / "nam" / f"{name.split('.')[0]}.nam")
+    which = REFERENCES[name]
+    net = model.net if which is None else model.submodels[which].model.net
+    assert isinstance(net, WaveNet)
+    assert wavenet_player.serves(net)
+    x, _ = soundfile.read(shared / "nam" / "input.wav", dtype="float32")
+    expected, _ = soundfile.read(shared / "nam" / f"{name}.reference.wav")
+    error = Player(net).process(x[None])[0].astype(np.float64) - expected
+    assert np.sum(error**2) / np.sum(expected**2) < 1e-8
+
+
+def test_what_the_kernels_do_not_know_is_played_by_torch() -> None:
+    nano = PRESETS["a1-nano"]
+    assert wavenet_player.serves(network(nano))
+    assert not wavenet_player.serves(network(nano).double())
+    assert not wavenet_player.serves(network(WaveNetConfig((array(3, Activation("Tanh"), gated=True),))))
+    assert not wavenet_player.serves(network(WaveNetConfig((array(3, Activation("SiLU")),))))
+    net, x = network(nano), noise(1, 200)
+    np.testing.assert_allclose(Player(net.double()).process(x), Player(net.float()).process(x), rtol=0, atol=1e-5)
+
+
+def test_a_long_compilation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(WaveNetPlayer):
+        def __init__(self, net: WaveNet, channels: int) -> None:
+            told.wait(10)
+            super().__init__(net, channels)
+
+    import threading
+
+    told, lines = threading.Event(), []
+    monkeypatch.setattr(wavenet_player, "WaveNetPlayer", Slow)
+    Player(network(PRESETS["a1-nano"]), tell=lambda line: (lines.append(line), told.set()))
+    assert lines == [player_module.COMPILING]
