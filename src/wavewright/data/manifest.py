@@ -66,20 +66,17 @@ class Manifest:
         return json.dumps({"schema": SCHEMA, "version": VERSION, **dataclasses.asdict(self)}, indent=1) + "\n"
 
 
-def hash_file(path: Path, block: int = 2**20) -> str:
-    """SHA-256 of a file's bytes as hexadecimal, read in blocks of ``block`` bytes.
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes as hexadecimal; the file is read in blocks.
 
     Raises:
         DataError: the file cannot be read.
     """
-    digest = hashlib.sha256()
     try:
         with path.open("rb") as stream:
-            while chunk := stream.read(block):
-                digest.update(chunk)
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"data file {path}: {error.strerror or error}; is it still there?") from error
-    return digest.hexdigest()
 
 
 def changed(manifest: Manifest) -> list[Path]:

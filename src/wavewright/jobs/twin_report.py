@@ -31,7 +31,8 @@ def write(
 ) -> Path:
     """Write the page of the run at ``folder`` to ``output`` (its own report/index.html where None), and say where.
 
-    ``title`` is the device's name, the run folder's where None; ``device`` is the real thing, where it can be played from here: samples ``(time,)`` to samples ``(time,)``.
+    ``title`` is the device's name, the run folder's where None; ``device`` is the real thing, where it can be played
+    from here: samples ``(time,)`` to samples ``(time,)``.
 
     Raises:
         RunError, ModelFileError: no run there, or one without a model.

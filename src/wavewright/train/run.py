@@ -10,7 +10,6 @@ previews/  report/    sounds and the page
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from wavewright import atomic
+from wavewright.data.manifest import hash_file
 from wavewright.errors import DataError, OutputError, RunError
 from wavewright.train.settings import refuse_differences
 
@@ -264,12 +264,8 @@ def fingerprint(path: Path) -> dict[str, Any]:
     Raises:
         DataError: it cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return {"path": str(path.resolve()), "bytes": file.tell(), "sha256": digest}
-    except OSError as error:
-        raise DataError(f"data file {path}: {error.strerror}; check the name") from error
+    digest = hash_file(path)
+    return {"path": str(path.resolve()), "bytes": path.stat().st_size, "sha256": digest}
 
 
 def changed_files(run: RunFolder) -> list[Path]:
