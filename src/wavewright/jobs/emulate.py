@@ -26,7 +26,8 @@ from wavewright.data.store import Store
 from wavewright.data.windows import Windows
 from wavewright.engine.fused_wavenet import valid_forward
 from wavewright.errors import DataError, PairError, RunError, SettingsError
-from wavewright.jobs.settings import EmulateSettings
+from wavewright.jobs.settings import JOB, EmulateSettings
+from wavewright.jobs.settings import STORE as STORE
 from wavewright.metrics.waveform import ErrorSums
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
@@ -39,8 +40,6 @@ from wavewright.train.progress import Reporter
 from wavewright.train.run import RunFolder, own_rank, refuse_place
 from wavewright.train.settings import budget_problems
 
-JOB = "emulate"
-STORE = "data"
 PREVIEW_SECONDS = 8.0
 VALIDATION_BLOCK = 1 << 16
 

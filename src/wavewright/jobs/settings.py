@@ -9,6 +9,12 @@ from wavewright.nets.names import NETWORK_NAMES
 from wavewright.settings import setting
 from wavewright.train.settings import TrainSettings
 
+JOB = "emulate"
+"""What a run of this job calls it."""
+
+STORE = "data"
+"""Folder of the recordings in a run."""
+
 
 @dataclass(frozen=True)
 class EmulateSettings:

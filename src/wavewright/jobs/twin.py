@@ -19,7 +19,7 @@ from wavewright.engine.player import Player
 from wavewright.errors import DataError, ModelFileError, PairError, RunError
 from wavewright.formats import nam
 from wavewright.formats.nam_metadata import NamMetadata
-from wavewright.jobs.emulate import JOB, STORE
+from wavewright.jobs.settings import JOB, STORE
 from wavewright.metrics import spectral
 from wavewright.metrics.waveform import ErrorSums
 from wavewright.nets import registry
