@@ -26,7 +26,7 @@ from wavewright.engine.stream_plan import (
     OUT_STRIDE,
     OUTPUTS,
     SHAPE_1,
-    SHAPE_2,
+    SHAPE_3,
     SHAPE_4,
     SLOPE,
     SPAN,
@@ -79,14 +79,16 @@ def _tiles(op, wide, shape, steps, done, columns, weights, memory, position):  #
 
 @njit(nogil=True, error_model="numpy")
 def _product(op, columns, weights, memory, position, vectors):  # type: ignore[no-untyped-def]
-    """One product over ``vectors`` vectors: as many tiles of four as fit, then two, then one."""
-    fours = vectors >> 2
+    """One product over ``vectors`` vectors: tiles of three, then one of four or up to two of one."""
+    fours = 1 if vectors % 3 == 1 and vectors > 1 else 0
+    threes = (vectors - 4 * fours) // 3
+    done = 3 * threes + 4 * fours
+    if threes:
+        _tiles(op, 3, op[SHAPE_3], threes, 0, columns, weights, memory, position)
     if fours:
-        _tiles(op, 4, op[SHAPE_4], fours, 0, columns, weights, memory, position)
-    if vectors & 2:
-        _tiles(op, 2, op[SHAPE_2], 1, 4 * fours, columns, weights, memory, position)
-    if vectors & 1:
-        _tiles(op, 1, op[SHAPE_1], 1, vectors - 1, columns, weights, memory, position)
+        _tiles(op, 4, op[SHAPE_4], 1, 3 * threes, columns, weights, memory, position)
+    if done < vectors:
+        _tiles(op, 1, op[SHAPE_1], vectors - done, done, columns, weights, memory, position)
     if op[KIND]:
         activate_rows(
             op[KIND], op[OUTPUTS], vectors, beyond(memory, op[OUT] + op[OUT_MOVES] * position), op[OUT_STRIDE],

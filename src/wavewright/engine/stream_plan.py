@@ -29,8 +29,9 @@ from wavewright.engine.stream_tiles import FRESH, tile_outputs
 from wavewright.nets.wavenet import Layer, LayerArray, WaveNet
 from wavewright.nets.wavenet_config import Activation, WaveNetConfig
 
-CHUNK = 128
-"""Samples that go through the network at once: what one product writes the next reads from the nearest cache."""
+CHUNK = 192
+"""Samples that go through the network at once: what one product writes the next reads from the nearest cache. Tiles of
+three vectors, the best, divide it."""
 
 SPAN = 1024
 """Samples between two moves of all pasts to the front of their rows."""
@@ -38,7 +39,7 @@ SPAN = 1024
 LINE = 16
 """Samples of a cache line; every row begins with one, and a whole vector may be written past every chunk."""
 
-KIND, OUTPUTS, SHAPE_4, SHAPE_2, SHAPE_1, COLUMNS, COUNT, MOVES, WEIGHTS, FROM_ROWS = range(10)
+KIND, OUTPUTS, SHAPE_4, SHAPE_3, SHAPE_1, COLUMNS, COUNT, MOVES, WEIGHTS, FROM_ROWS = range(10)
 START, START_STRIDE, START_MOVES, OUT, OUT_STRIDE, OUT_MOVES, TOTAL, TOTAL_STRIDE, TOTAL_MOVES, SLOPE = range(10, 20)
 """A product's fields. ``KIND``: the activation, `FRESH` added where the head's sum begins. ``SHAPE_n``: outputs of a
 tile of n vectors. ``COLUMNS``, ``COUNT``: its columns. ``WEIGHTS``: place of its weights, a row of ``OUTPUTS`` for each
@@ -133,8 +134,8 @@ class _Writer:
         fields = {
             KIND: 0 if activation is None else ACTIVATIONS[activation.name] + FRESH * fresh,
             OUTPUTS: out.count,
-            SHAPE_4: tile_outputs(out.count, 4), SHAPE_2: tile_outputs(out.count, 2),
-            SHAPE_1: tile_outputs(out.count, 1),
+                        SHAPE_4: tile_outputs(out.count, 4), SHAPE_3: tile_outputs(out.count, 3),
+                        SHAPE_1: tile_outputs(out.count, 1),
             COLUMNS: len(self.columns), COUNT: len(columns), MOVES: source.moves,
             WEIGHTS: self.put(weights.T), FROM_ROWS: from_rows,
             START: start.first if isinstance(start, Rows) else self.put(start),

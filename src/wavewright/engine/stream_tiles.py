@@ -9,8 +9,8 @@ Three pieces, each over rows of samples in flat memory:
 `flush_denormals`, `restore_denormals`
     the processor's mode in which numbers below 1e-38 count as zero: they would cost a hundred times as much.
 
-A block of the player is short, so that tiles of 4, 2 and 1 vectors are there, the shorter ones with more outputs: about
-sixteen sums at a time keep both multipliers of the processor busy.
+A tile of 3 vectors × 8 outputs keeps the multipliers of the processor busiest. A block of the player is short, so that
+there are tiles of 4 vectors (a block of 64 samples) and of 1, too, the latter with up to twice the outputs.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ TANH_P = (0.9999993620905921, 0.12913639898398493, 0.0029388262734310116, 1.1310
 TANH_Q = (1.0, 0.46246738642239665, 0.023763821107108674, 0.00023702827410176006, 2.4238369109400316e-07)
 
 SHAPES: dict[int, tuple[int, ...]] = (
-    {4: (1, 2, 3, 4, 6), 2: (1, 2, 3, 4, 6, 8), 1: (1, 2, 3, 4, 6, 8, 16)}
+    {4: (1, 2, 3, 4, 6), 3: (1, 2, 3, 4, 6, 8), 1: (1, 2, 3, 4, 6, 8, 16)}
     if WIDE
-    else {4: (1, 2, 3), 2: (1, 2, 3, 4, 6), 1: (1, 2, 3, 4, 6, 8)}
+    else {4: (1, 2, 3), 3: (1, 2, 3, 4), 1: (1, 2, 3, 4, 6, 8)}
 )
 """Vectors of a tile → the numbers of outputs that it may have: as many sums as the registers hold."""
 
@@ -98,7 +98,8 @@ def multiply_rows(
     out: Any,
     out_stride: Any,
 ) -> Any:
-    """``steps`` × ``blocks`` tiles of a product, side by side in time and outputs. ``shape``: see `shape_number`.
+    """``steps`` × ``blocks`` tiles of a product, side by side in time and outputs; ``shape`` is
+    32·vectors + outputs, one of `SHAPES`.
 
     ``columns`` (``count`` offsets from ``base``) are the inputs; ``weights`` has a row of ``weights_stride`` for each,
     with a weight for each output. The sums start from the rows ``start``, ``start_stride`` apart, where ``from_rows``
@@ -174,7 +175,9 @@ def multiply_rows(
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         def case(vectors: int, outputs: int) -> None:
             body = partial(work, outputs=outputs, vectors=vectors)
-            tiles._apart(b, f"wavewright_multiply_{vectors}_{outputs}", arguments[1:], body)
+            name = f"wavewright_multiply_{vectors}_{outputs}"
+            tiles._apart(b, name, arguments[1:], body)
+            b.module.globals[name].attributes.add("optsize")  # else the loops around a tile are copied time and again
 
         cases: dict[int, Callable[[], None]] = {
             32 * vectors + outputs: partial(case, vectors, outputs)
