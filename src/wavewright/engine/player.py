@@ -21,6 +21,8 @@ from wavewright.nets.wavenet import WaveNet
 LONGEST = 65_536
 """Samples that go through an engine at once; longer blocks are cut, so that memory does not grow with them."""
 
+SINGLE = np.dtype(np.float32)
+
 COMPILING = "compiling the player's kernels for this processor (a few seconds, once)"
 
 
@@ -98,12 +100,11 @@ class Player:
         Raises:
             SettingsError: the block is not of that shape.
         """
-        block = np.asarray(block, np.float32, order="C")
+        if not (isinstance(block, np.ndarray) and block.dtype is SINGLE and block.flags.carray):
+            block = np.require(block, SINGLE, ["C", "A", "W"])  # compiled code knows arrays of this kind alone
         if block.ndim != 2 or block.shape[0] != self.channels:
             raise SettingsError([f"a block of shape {block.shape}: must be (channels = {self.channels}, samples)"])
-        if not block.flags.writeable:  # compiled code would be compiled once more for an array of another kind
-            block = block.copy()
-        output = np.empty(block.shape, np.float32)
+        output = np.empty(block.shape, SINGLE)
         if block.shape[1] <= LONGEST:
             self._engine.play(block, output)
             return output

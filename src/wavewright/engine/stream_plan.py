@@ -134,8 +134,8 @@ class _Writer:
         fields = {
             KIND: 0 if activation is None else ACTIVATIONS[activation.name] + FRESH * fresh,
             OUTPUTS: out.count,
-                        SHAPE_4: tile_outputs(out.count, 4), SHAPE_3: tile_outputs(out.count, 3),
-                        SHAPE_1: tile_outputs(out.count, 1),
+            SHAPE_4: tile_outputs(out.count, 4), SHAPE_3: tile_outputs(out.count, 3),
+            SHAPE_1: tile_outputs(out.count, 1),
             COLUMNS: len(self.columns), COUNT: len(columns), MOVES: source.moves,
             WEIGHTS: self.put(weights.T), FROM_ROWS: from_rows,
             START: start.first if isinstance(start, Rows) else self.put(start),
