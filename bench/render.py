@@ -29,7 +29,7 @@ import torch
 
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray, Recording
-from wavewright.engine import tiles
+from wavewright.engine import vector_code
 from wavewright.engine.player import Player
 from wavewright.engine.torch_player import TorchPlayer
 from wavewright.engine.wavenet_player import serves
@@ -50,31 +50,31 @@ SUMS = 16
 Work = Callable[[], float]
 
 
-@tiles._intrinsic
+@vector_code.intrinsic
 def _multiply_adds(typing: Any, count: Any, pointer: Any) -> Any:
     """``count`` times `SUMS` vectors of multiply-adds, in registers."""
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        v = tiles._Vectors(b, tiles.types.float32)
+        v = vector_code.Vectors(b, vector_code.types.float32)
         number, place = arguments
         x, y = v.load(place), v.load(place, 1)
         begin = [v.load(place, index) for index in range(SUMS)]
-        sums = tiles._loop(b, number, begin, lambda _, sums: [v.multiply_add(x, y, value) for value in sums])
+        sums = vector_code.loop(b, number, begin, lambda _, sums: [v.multiply_add(x, y, value) for value in sums])
         for index, value in enumerate(sums):
             v.store(value, place, index)
         return context.get_dummy_value()
 
-    return tiles.types.void(tiles.types.intp, pointer), generate
+    return vector_code.types.void(vector_code.types.intp, pointer), generate
 
 
 @numba.njit(nogil=True)
 def _limit_loop(count, memory):  # type: ignore[no-untyped-def]
-    _multiply_adds(count, tiles.at(memory, 0))
+    _multiply_adds(count, vector_code.at(memory, 0))
 
 
 def limit_turn() -> Work:
     """A turn of the limit's loop; it gives seconds for a multiply-add."""
-    memory = np.zeros(SUMS * tiles.VECTOR_BYTES // 4, np.float32)
+    memory = np.zeros(SUMS * vector_code.VECTOR_BYTES // 4, np.float32)
     count = 100_000
 
     def turn() -> float:

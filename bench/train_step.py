@@ -22,7 +22,8 @@ from torch import Tensor
 from wavewright.engine.fused_wavenet import prepare, valid_forward
 from wavewright.engine.stack_kernels import run_forward
 from wavewright.engine.stack_program import BLOCK, Listing, Memory
-from wavewright.engine.tiles import TILES, VECTOR_BYTES
+from wavewright.engine.tiles import TILES
+from wavewright.engine.vector_code import VECTOR_BYTES
 from wavewright.nets.wavenet import WaveNet
 from wavewright.nets.wavenet_config import PRESETS
 

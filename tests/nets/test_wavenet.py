@@ -41,7 +41,7 @@ def small() -> WaveNet:
 
 
 def mixed() -> WaveNet:
-    """Two arrays that the matrix products serve, with everything that they serve in them."""
+    """Two ungated arrays of unequal kernels, activations and head kernels."""
     torch.manual_seed(4)
     kinds = Activation("Tanh"), Activation("ReLU"), Activation("LeakyReLU", 0.2)
     first = LayerArrayConfig(1, 1, 4, 6, (3, 2, 1), (1, 5, 2), kinds, head_kernel_size=2)
@@ -86,7 +86,7 @@ def test_valid_is_the_tail_of_forward(make: Callable[[], WaveNet]) -> None:
 
 @pytest.mark.parametrize("make", [small, mixed, lambda: build("a1-nano"), lambda: build("a2-lite")])
 def test_gradients_of_valid_are_those_of_forward(make: Callable[[], WaveNet]) -> None:
-    """The matrix products against autograd through PyTorch's convolutions, in the values and in every gradient."""
+    """What is left out of the shrinking pass must not have mattered, in the values and in every gradient."""
     net = make()
     x = torch.randn(3, 1, net.receptive_field + 40)
     trained = [p for p in net.parameters() if p.requires_grad]

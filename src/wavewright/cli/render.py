@@ -51,6 +51,7 @@ def main(words: Sequence[str]) -> int:
             subtype=arguments.subtype,
             force=arguments.force,
             progress=lambda path, at, of: bar.update(at, of),
+            tell=voice.say,
         )
     for one in done:
         voice.say(f"{one.output}: {one.seconds:.1f} s in {one.took:.1f} s, {one.times_real_time:.0f}× real time")

@@ -26,7 +26,7 @@ from torch.autograd.function import once_differentiable
 from wavewright.engine.stack_kernels import run_backward, run_forward
 from wavewright.engine.stack_program import QUANTUM, StackProgram
 from wavewright.engine.stack_writer import supported, write_program
-from wavewright.engine.tiles import VECTOR_BYTES
+from wavewright.engine.vector_code import VECTOR_BYTES
 from wavewright.nets.wavenet import WaveNet, valid_length
 from wavewright.nets.wavenet_config import WaveNetConfig
 

@@ -84,15 +84,22 @@ def plan(
 
 
 def render_file(
-    net: Network, rate: int | None, planned: RenderPlan, *, force: bool = False, progress: Progress | None = None
+    net: Network,
+    rate: int | None,
+    planned: RenderPlan,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Rendered:
     """Play one planned file through ``net``, channel by channel alike, and write the result at the file's own rate.
 
-    The output has the input's length, and the network's latency is taken out.
+    The output has the input's length, and the network's latency is taken out. ``tell`` gets a line where kernels must
+    be compiled first.
     """
     info = planned.info
     started = time.perf_counter()
-    player = Player(net, channels=info.channels)
+    player = Player(net, channels=info.channels, tell=tell)
     through = _through(player, files.blocks(info.path, BLOCK), net.latency, info.frames)
     if rate is not None and rate != info.rate:
         through = _resampled(player, info, rate, net.latency)

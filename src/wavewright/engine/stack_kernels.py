@@ -12,7 +12,7 @@ from typing import Any
 from numba import njit
 
 from wavewright.compiled import compiled
-from wavewright.engine import stack_program, tiles
+from wavewright.engine import stack_program, tiles, vector_code
 from wavewright.engine.stack_program import (
     BLOCK,
     BLOCKS,
@@ -35,7 +35,8 @@ from wavewright.engine.stack_program import (
     START_STRIDE,
     VECTORS,
 )
-from wavewright.engine.tiles import NONE, VECTOR_BYTES, affine_tile, at, finish, move, outer_tile, prefetch
+from wavewright.engine.tiles import NONE, affine_tile, finish, outer_tile
+from wavewright.engine.vector_code import VECTOR_BYTES, at, move, prefetch
 
 LINE = 64
 """Bytes of a cache line."""
@@ -164,4 +165,4 @@ def _runners(source: int) -> tuple[Any, Any]:
     return run_forward, run_backward
 
 
-run_forward, run_backward = _runners(checksum(stack_program.__file__, tiles.__file__))
+run_forward, run_backward = _runners(checksum(stack_program.__file__, tiles.__file__, vector_code.__file__))

@@ -11,7 +11,7 @@ from typing import Any
 from numba import njit
 
 from wavewright.compiled import compiled
-from wavewright.engine import stream_plan, stream_tiles, tiles
+from wavewright.engine import stream_plan, stream_tiles, tiles, vector_code
 from wavewright.engine.stack_kernels import checksum
 from wavewright.engine.stream_plan import (
     CHUNK,
@@ -46,7 +46,7 @@ from wavewright.engine.stream_tiles import (
     multiply_rows,
     restore_denormals,
 )
-from wavewright.engine.tiles import VECTOR_BYTES, at, move
+from wavewright.engine.vector_code import VECTOR_BYTES, at, move
 
 LANES = VECTOR_BYTES // 4
 """Samples of a vector."""
@@ -189,4 +189,4 @@ def _player(source: int) -> Any:
     return play
 
 
-play = _player(checksum(stream_plan.__file__, stream_tiles.__file__, tiles.__file__))
+play = _player(checksum(stream_plan.__file__, stream_tiles.__file__, tiles.__file__, vector_code.__file__))

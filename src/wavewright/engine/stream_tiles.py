@@ -1,4 +1,4 @@
-"""The vector code of the streaming player, made with the writers of `tiles`.
+"""The vector code of the streaming player, made with the writers of `vector_code`.
 
 Three pieces, each over rows of samples in flat memory:
 
@@ -21,8 +21,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from wavewright.engine import tiles
-from wavewright.engine.tiles import LEAKY, TANH, WIDE, types
+from wavewright.engine import vector_code
+from wavewright.engine.tiles import LEAKY, TANH
+from wavewright.engine.vector_code import WIDE, types
 
 # tanh(x) = x·P(x²)/Q(x²) for |x| ≤ 8, fitted to the least absolute error (1.3e-7) by reweighted least squares. In
 # single precision, and with the division as below, it is 5e-7 at most, absolute, and 1e-6 relative.
@@ -64,8 +65,8 @@ def tile_outputs(outputs: int, vectors: int) -> int:
     return min((shape for shape in shapes if shape <= outputs and outputs % shape in (0, *shapes)), key=cost)
 
 
-class _Vectors(tiles._Vectors):
-    """The writers of `tiles` in single precision, with a quicker tanh."""
+class StreamVectors(vector_code.Vectors):
+    """The writers of `vector_code` in single precision, with a quicker tanh."""
 
     def tanh(self, x: Any) -> Any:
         """Hyperbolic tangent to 5e-7, the division by the processor's estimate of 1/q and one step of Newton's."""
@@ -81,7 +82,7 @@ class _Vectors(tiles._Vectors):
         return b.select(b.fcmp_ordered(">", x, self.zero), x, b.fmul(x, slopes))
 
 
-@tiles._intrinsic
+@vector_code.intrinsic
 def multiply_rows(
     typing: Any,
     shape: Any,
@@ -110,7 +111,7 @@ def multiply_rows(
     def work(b: Any, arguments: Sequence[Any], outputs: int, vectors: int) -> None:
         steps, blocks, base, columns, count, weights, *others = arguments
         weights_stride, from_rows, start, start_stride, out, out_stride = others
-        v = _Vectors(b, types.float32)
+        v = StreamVectors(b, types.float32)
 
         def times(value: Any, factor: int) -> Any:
             return b.mul(value, ir.Constant(_INT, factor))
@@ -146,7 +147,7 @@ def multiply_rows(
                     result += [v.multiply_add(weight, inputs[t], sums[o * vectors + t]) for t in range(vectors)]
                 return result
 
-            for index, value in enumerate(tiles._loop(b, count, first(start), column)):
+            for index, value in enumerate(vector_code.loop(b, count, first(start), column)):
                 o, t = divmod(index, vectors)
                 v.store(value, row(out, out_stride, o), t)
 
@@ -167,16 +168,16 @@ def multiply_rows(
                 )
                 return []
 
-            tiles._loop(b, blocks, [], block)
+            vector_code.loop(b, blocks, [], block)
             return []
 
-        tiles._loop(b, steps, [], step)
+        vector_code.loop(b, steps, [], step)
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         def case(vectors: int, outputs: int) -> None:
             body = partial(work, outputs=outputs, vectors=vectors)
             name = f"wavewright_multiply_{vectors}_{outputs}"
-            tiles._apart(b, name, arguments[1:], body)
+            vector_code.apart(b, name, arguments[1:], body)
             b.module.globals[name].attributes.add("optsize")  # else the loops around a tile are copied time and again
 
         cases: dict[int, Callable[[], None]] = {
@@ -184,14 +185,14 @@ def multiply_rows(
             for vectors, shapes in SHAPES.items()
             for outputs in shapes
         }
-        tiles._switch(b, arguments[0], cases)
+        vector_code.switch(b, arguments[0], cases)
         return context.get_dummy_value()
 
     signature = types.void(whole, whole, whole, base, columns, whole, weights, whole, whole, start, whole, out, whole)
     return signature, generate
 
 
-@tiles._intrinsic
+@vector_code.intrinsic
 def beyond(typing: Any, pointer: Any, offset: Any) -> Any:
     """The address ``offset`` elements behind ``pointer``."""
 
@@ -201,25 +202,25 @@ def beyond(typing: Any, pointer: Any, offset: Any) -> Any:
     return pointer(pointer, types.intp), generate
 
 
-@tiles._intrinsic
+@vector_code.intrinsic
 def all_finite(typing: Any, row: Any, vectors: Any) -> Any:
     """0 where every number of ``vectors`` vectors is finite, else not-a-number."""
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         row, vectors = arguments
-        v = _Vectors(b, types.float32)
+        v = StreamVectors(b, types.float32)
 
         def step(index: Any, sums: Sequence[Any]) -> list[Any]:
             value = v.load(v.address(row, b.mul(index, ir.Constant(_INT, v.lanes))))
             return [b.fadd(sums[0], b.fsub(value, value))]
 
-        (total,) = tiles._loop(b, vectors, [v.zero], step)
+        (total,) = vector_code.loop(b, vectors, [v.zero], step)
         return b.extract_element(v.lane_sums([total]), ir.Constant(ir.IntType(32), 0))
 
     return types.float32(row, types.intp), generate
 
 
-@tiles._intrinsic
+@vector_code.intrinsic
 def activate_rows(
     typing: Any, kind: Any, rows: Any, vectors: Any, out: Any, stride: Any, total: Any, total_stride: Any, slope: Any
 ) -> Any:
@@ -228,7 +229,7 @@ def activate_rows(
 
     def each(b: Any, arguments: Sequence[Any], activation: int, fresh: bool) -> None:
         rows, vectors, out, stride, total, total_stride, slope = arguments
-        v = _Vectors(b, types.float32)
+        v = StreamVectors(b, types.float32)
         slopes = v.spread(slope)
 
         def row(index: Any, _: Sequence[Any]) -> list[Any]:
@@ -243,20 +244,20 @@ def activate_rows(
                 v.store(value if fresh else b.fadd(v.load(there), value), there)
                 return []
 
-            tiles._loop(b, vectors, [], step)
+            vector_code.loop(b, vectors, [], step)
             return []
 
-        tiles._loop(b, rows, [], row)
+        vector_code.loop(b, rows, [], row)
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         def case(activation: int, fresh: bool) -> None:
             body = partial(each, activation=activation, fresh=fresh)
-            tiles._apart(b, f"wavewright_activate_{activation}_{fresh:d}", arguments[1:], body)
+            vector_code.apart(b, f"wavewright_activate_{activation}_{fresh:d}", arguments[1:], body)
 
         kinds: dict[int, Callable[[], None]] = {
             k + FRESH * fresh: partial(case, k, bool(fresh)) for k in (TANH, LEAKY) for fresh in (0, 1)
         }
-        tiles._switch(b, arguments[0], kinds)
+        vector_code.switch(b, arguments[0], kinds)
         return context.get_dummy_value()
 
     signature = types.void(whole, whole, whole, out, whole, total, whole, types.float32)
@@ -270,12 +271,12 @@ def _control(b: Any, name: str, place: Any) -> None:
     b.call(function, [b.bitcast(place, byte)])
 
 
-@tiles._intrinsic
+@vector_code.intrinsic
 def flush_denormals(typing: Any) -> Any:
     """Turns the mode on; gives what `restore_denormals` wants. Nothing off x86, where denormals cost nothing."""
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        if not tiles._X86:
+        if not vector_code.X86:
             return ir.Constant(_CONTROL, 0)
         place = b.alloca(_CONTROL)
         _control(b, "stmxcsr", place)
@@ -287,12 +288,12 @@ def flush_denormals(typing: Any) -> Any:
     return types.int32(), generate
 
 
-@tiles._intrinsic
+@vector_code.intrinsic
 def restore_denormals(typing: Any, before: Any) -> Any:
     """Puts the mode back as it was."""
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        if tiles._X86:
+        if vector_code.X86:
             place = b.alloca(_CONTROL)
             b.store(arguments[0], place)
             _control(b, "ldmxcsr", place)

@@ -18,41 +18,17 @@ Pointers are plain addresses: the caller answers for every row being as long as 
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
-import llvmlite.binding as llvm
-import numba.core.cgutils
-import numba.core.types
-import numba.extending
 from llvmlite import ir
+
+from wavewright.engine.vector_code import INT, WIDE, Vectors, apart, intrinsic, loop, switch, types
 
 NONE, TANH, LEAKY, TANH_GRADIENT, LEAKY_GRADIENT = range(5)
 """What may follow an affine operation: nothing, an activation, or the derivative of one (`finish`)."""
 
-# tanh(x) = x·P(x²)/Q(x²) for |x| ≤ 8.6, fitted to the least relative error (1.3e-8) by reweighted least squares;
-# rounding to single precision makes it 3.3e-7, absolute and relative.
-TANH_LIMIT = 8.6
-TANH_P = (1.0, 0.13406874239444733, 0.0035263998433947563, 2.112235415552277e-05, 1.408244010292492e-08)
-TANH_Q = (1.0, 0.4674019515514374, 0.025993892922997475, 0.0003336267254780978, 8.070622925515636e-07)
-
-_X86 = platform.machine().lower() in ("x86_64", "amd64")
-types: Any = numba.core.types
-
-_INT, _LANE = ir.IntType(64), ir.IntType(32)
-
-
-def _vector_bytes() -> int:
-    """Bytes of the widest vector register that this processor multiplies and adds in."""
-    features = llvm.get_host_cpu_features() if _X86 else {}
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
-
-
-VECTOR_BYTES = _vector_bytes()
-WIDE = VECTOR_BYTES == 64 or not _X86
-"""Whether there are 32 vector registers (AVX-512, NEON) and not 16 (AVX2)."""
 
 TILES: dict[int, tuple[int, int]] = (
     {8: (3, 3), 6: (4, 4), 4: (6, 3), 3: (6, 4), 2: (6, 4), 1: (12, 12)}
@@ -62,204 +38,7 @@ TILES: dict[int, tuple[int, int]] = (
 """Outputs of a tile → vectors of its affine form, columns of its outer form: as many sums as the registers hold."""
 
 
-def _intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes ``function``, which writes vector code, callable from compiled code."""
-    return cast(Callable[..., Any], numba.extending.intrinsic(function))
-
-
-class _Vectors:
-    """Writes vector instructions at the place where ``builder`` stands, for one element type."""
-
-    def __init__(self, builder: Any, element: Any) -> None:
-        self.builder = builder
-        self.bytes = 4 if element == types.float32 else 8
-        self.lanes = VECTOR_BYTES // self.bytes
-        self.scalar = ir.FloatType() if self.bytes == 4 else ir.DoubleType()
-        self.type = ir.VectorType(self.scalar, self.lanes)
-        self.whole = ir.VectorType(ir.IntType(8 * self.bytes), self.lanes)
-        self._undefined = ir.Constant(self.type, ir.Undefined)
-        self.zero = ir.Constant(self.type, None)
-
-    def constant(self, value: float) -> Any:
-        """A vector of ``value`` in every lane, rounded to the element's precision."""
-        return ir.Constant(self.type, [ir.Constant(self.scalar, value)] * self.lanes)
-
-    def address(self, pointer: Any, offset: Any) -> Any:
-        """``pointer + offset`` elements; the offset a number or a value."""
-        return self.builder.gep(pointer, [ir.Constant(_INT, offset) if isinstance(offset, int) else offset])
-
-    def load(self, pointer: Any, vectors: int = 0) -> Any:
-        """The vector that starts ``vectors`` whole vectors behind ``pointer``."""
-        place = self.builder.bitcast(self.address(pointer, vectors * self.lanes), self.type.as_pointer())
-        value = self.builder.load(place)
-        value.align = self.bytes
-        return value
-
-    def store(self, value: Any, pointer: Any, vectors: int = 0) -> None:
-        place = self.builder.bitcast(self.address(pointer, vectors * self.lanes), self.type.as_pointer())
-        self.builder.store(value, place).align = self.bytes
-
-    def spread(self, scalar: Any) -> Any:
-        """``scalar`` in every lane."""
-        one = self.builder.insert_element(self._undefined, scalar, ir.Constant(_LANE, 0))
-        return self.shuffle(one, self._undefined, [0] * self.lanes)
-
-    def shuffle(self, a: Any, b: Any, lanes: Sequence[int]) -> Any:
-        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_LANE, len(lanes)), list(lanes)))
-
-    def call(self, name: str, *arguments: Any) -> Any:
-        """The LLVM intrinsic ``name`` on whole vectors."""
-        full = f"llvm.{name}.v{self.lanes}f{8 * self.bytes}"
-        kind = ir.FunctionType(self.type, [self.type] * len(arguments))
-        function = self.builder.module.globals.get(full) or ir.Function(self.builder.module, kind, full)
-        return self.builder.call(function, arguments)
-
-    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """``a·b + c``, in one rounding where the processor has the instruction."""
-        return self.call("fmuladd", a, b, c)
-
-    def polynomial(self, x: Any, coefficients: Sequence[float]) -> Any:
-        """``c₀ + c₁x + c₂x² + …`` by Horner's rule."""
-        value = self.constant(coefficients[-1])
-        for coefficient in coefficients[-2::-1]:
-            value = self.multiply_add(value, x, self.constant(coefficient))
-        return value
-
-    def clamp(self, x: Any, limit: float) -> Any:
-        """``x`` held within ±limit; not-a-number stays what it is."""
-        b = self.builder
-        x = b.select(b.fcmp_ordered(">", x, self.constant(limit)), self.constant(limit), x)
-        return b.select(b.fcmp_ordered("<", x, self.constant(-limit)), self.constant(-limit), x)
-
-    def tanh(self, x: Any) -> Any:
-        """Hyperbolic tangent: to 3.3e-7 in single precision, to 3e-16 (absolute) in double."""
-        b = self.builder
-        if self.bytes == 8:
-            return self._exact_tanh(x)
-        x = self.clamp(x, TANH_LIMIT)
-        u = b.fmul(x, x)
-        return b.fdiv(b.fmul(x, self.polynomial(u, TANH_P)), self.polynomial(u, TANH_Q))
-
-    def _exact_tanh(self, x: Any) -> Any:
-        """``1 − 2/(1 + e^{2x})``, with e^y = 2^k·e^r, k whole and |r| ≤ ln 2 / 2, e^r by its series."""
-        b = self.builder
-        y = b.fmul(self.clamp(x, 20.0), self.constant(2.0))
-        k = self.call("rint", b.fmul(y, self.constant(1.4426950408889634)))
-        r = self.multiply_add(k, self.constant(-6.93147180369123816490e-01), y)
-        r = self.multiply_add(k, self.constant(-1.90821492927058770002e-10), r)
-        series = [1.0]
-        for n in range(1, 15):
-            series.append(series[-1] / n)
-        bits = b.add(b.fptosi(k, self.whole), ir.Constant(self.whole, [1023] * self.lanes))
-        power = b.bitcast(b.shl(bits, ir.Constant(self.whole, [52] * self.lanes)), self.type)
-        grown = b.fadd(b.fmul(self.polynomial(r, series), power), self.constant(1.0))
-        return b.fsub(self.constant(1.0), b.fdiv(self.constant(2.0), grown))
-
-    def lane_sums(self, vectors: Sequence[Any]) -> Any:
-        """One vector whose lane ``i`` is the sum over the lanes of ``vectors[i]`` (at most as many as lanes)."""
-        level = [*vectors, *[self.zero] * (self.lanes - len(vectors))]
-        even, odd = range(0, 2 * self.lanes, 2), range(1, 2 * self.lanes, 2)
-        while len(level) > 1:
-            pairs = zip(level[::2], level[1::2], strict=True)
-            level = [
-                self.zero
-                if a is self.zero and b is self.zero
-                else self.builder.fadd(self.shuffle(a, b, even), self.shuffle(a, b, odd))
-                for a, b in pairs
-            ]
-        return level[0]
-
-
-def _loop(builder: Any, count: Any, state: Sequence[Any], body: Any) -> list[Any]:
-    """``for i in range(count): state = body(i, state)`` with ``state`` kept in registers; returns the last state."""
-    before = builder.block
-    head, work, after = (builder.append_basic_block(name) for name in ("head", "work", "after"))
-    builder.branch(head)
-    builder.position_at_end(head)
-    index = builder.phi(_INT)
-    index.add_incoming(ir.Constant(_INT, 0), before)
-    carried = [builder.phi(value.type) for value in state]
-    for phi, value in zip(carried, state, strict=True):
-        phi.add_incoming(value, before)
-    builder.cbranch(builder.icmp_signed("<", index, count), work, after)
-    builder.position_at_end(work)
-    changed = body(index, carried)
-    index.add_incoming(builder.add(index, ir.Constant(_INT, 1)), builder.block)
-    for phi, value in zip(carried, changed, strict=True):
-        phi.add_incoming(value, builder.block)
-    builder.branch(head)
-    builder.position_at_end(after)
-    return carried
-
-
-def _apart(builder: Any, name: str, arguments: Sequence[Any], body: Callable[[Any, Sequence[Any]], None]) -> None:
-    """Calls ``body`` as a function of its own, never inlined: small functions compile several times faster than one
-    that holds them all, and a call is nothing beside a tile."""
-    function = builder.module.globals.get(name)
-    if function is None:
-        kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
-        function = ir.Function(builder.module, kind, name)
-        function.linkage = "linkonce_odr"
-        function.attributes.add("noinline")
-        inside = ir.IRBuilder(function.append_basic_block())
-        body(inside, function.args)
-        inside.ret_void()
-    builder.call(function, arguments)
-
-
-def _switch(builder: Any, value: Any, cases: dict[int, Callable[[], None]]) -> None:
-    """Writes the case that ``value`` chooses; nothing happens where there is none."""
-    after = builder.append_basic_block("after")
-    choice = builder.switch(value, after)
-    for number, write in cases.items():
-        block = builder.append_basic_block(f"case{number}")
-        choice.add_case(ir.Constant(_INT, number), block)
-        builder.position_at_end(block)
-        write()
-        builder.branch(after)
-    builder.position_at_end(after)
-
-
-@_intrinsic
-def at(typing: Any, array: Any, offset: Any) -> Any:
-    """The address of element ``offset`` of a contiguous array."""
-    signature = types.CPointer(array.dtype)(array, types.intp)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        return builder.gep(view.data, [arguments[1]])
-
-    return signature, generate
-
-
-@_intrinsic
-def prefetch(typing: Any, pointer: Any) -> Any:
-    """Asks for the cache line at ``pointer`` ahead of its use."""
-
-    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        byte = ir.IntType(8).as_pointer()
-        flag = ir.IntType(32)
-        name = "llvm.prefetch.p0i8"
-        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-        function = b.module.globals.get(name) or ir.Function(b.module, kind, name)
-        b.call(function, [b.bitcast(arguments[0], byte), flag(0), flag(2), flag(1)])
-        return context.get_dummy_value()
-
-    return types.void(pointer), generate
-
-
-@_intrinsic
-def move(typing: Any, to: Any, source: Any, count: Any) -> Any:
-    """Copies ``count`` elements; the two places may overlap."""
-
-    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        numba.core.cgutils.raw_memmove(b, *arguments, _Vectors(b, to.dtype).bytes)
-        return context.get_dummy_value()
-
-    return types.void(to, source, types.intp), generate
-
-
-@_intrinsic
+@intrinsic
 def affine_tile(
     typing: Any,
     outputs: Any,
@@ -281,15 +60,15 @@ def affine_tile(
 
     def tile(b: Any, arguments: Sequence[Any], rows: int, vectors: int) -> None:
         columns, base, count, weights, start, start_stride, out, out_stride = arguments
-        v = _Vectors(b, element)
+        v = Vectors(b, element)
 
         def row(pointer: Any, stride: Any, index: int) -> Any:
-            return v.address(pointer, b.mul(stride, ir.Constant(_INT, index)))
+            return v.address(pointer, b.mul(stride, ir.Constant(INT, index)))
 
         def column(j: Any, sums: Sequence[Any]) -> list[Any]:
             source = v.address(base, b.load(v.address(columns, j)))
             inputs = [v.load(source, t) for t in range(vectors)]
-            place = v.address(weights, b.mul(j, ir.Constant(_INT, rows)))
+            place = v.address(weights, b.mul(j, ir.Constant(INT, rows)))
             result = []
             for o in range(rows):
                 weight = v.spread(b.load(v.address(place, o)))
@@ -297,22 +76,22 @@ def affine_tile(
             return result
 
         begin = [v.load(row(start, start_stride, o), t) for o in range(rows) for t in range(vectors)]
-        for index, value in enumerate(_loop(b, count, begin, column)):
+        for index, value in enumerate(loop(b, count, begin, column)):
             o, t = divmod(index, vectors)
             v.store(value, row(out, out_stride, o), t)
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         def case(rows: int) -> None:
             body = partial(tile, rows=rows, vectors=TILES[rows][0])
-            _apart(b, f"wavewright_affine_{rows}_{element}", arguments[1:], body)
+            apart(b, f"wavewright_affine_{rows}_{element}", arguments[1:], body)
 
-        _switch(b, arguments[0], {rows: partial(case, rows) for rows in TILES})
+        switch(b, arguments[0], {rows: partial(case, rows) for rows in TILES})
         return context.get_dummy_value()
 
     return types.void(whole, columns, base, whole, base, base, whole, base, whole), generate
 
 
-@_intrinsic
+@intrinsic
 def finish(typing: Any, kind: Any, out: Any, other: Any, steps: Any, slope: Any) -> Any:
     """The epilogue ``kind`` on ``steps`` vectors of the row ``out``, in place.
 
@@ -323,11 +102,11 @@ def finish(typing: Any, kind: Any, out: Any, other: Any, steps: Any, slope: Any)
 
     def row(b: Any, arguments: Sequence[Any], epilogue: int) -> None:
         out, other, steps, slope = arguments
-        v = _Vectors(b, element)
+        v = Vectors(b, element)
         slopes = v.spread(slope)
 
         def step(index: Any, _: Sequence[Any]) -> list[Any]:
-            t = b.mul(index, ir.Constant(_INT, v.lanes))
+            t = b.mul(index, ir.Constant(INT, v.lanes))
             place, beside = v.address(out, t), v.address(other, t)
             value, known = v.load(place), v.load(beside)
             if epilogue == TANH:
@@ -343,21 +122,21 @@ def finish(typing: Any, kind: Any, out: Any, other: Any, steps: Any, slope: Any)
                 v.store(b.fadd(known, value), beside)
             return []
 
-        _loop(b, steps, [], step)
+        loop(b, steps, [], step)
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         def case(epilogue: int) -> None:
             body = partial(row, epilogue=epilogue)
-            _apart(b, f"wavewright_finish_{epilogue}_{element}", arguments[1:], body)
+            apart(b, f"wavewright_finish_{epilogue}_{element}", arguments[1:], body)
 
         kinds = (TANH, LEAKY, TANH_GRADIENT, LEAKY_GRADIENT)
-        _switch(b, arguments[0], {epilogue: partial(case, epilogue) for epilogue in kinds})
+        switch(b, arguments[0], {epilogue: partial(case, epilogue) for epilogue in kinds})
         return context.get_dummy_value()
 
     return types.void(types.intp, out, other, types.intp, element), generate
 
 
-@_intrinsic
+@intrinsic
 def outer_tile(
     typing: Any,
     rows: Any,
@@ -376,12 +155,12 @@ def outer_tile(
 
     def tile(b: Any, arguments: Sequence[Any], count: int, wide: int) -> None:
         row, row_stride, base, columns, steps, sums = arguments
-        v = _Vectors(b, element)
-        left = [v.address(row, b.mul(row_stride, ir.Constant(_INT, o))) for o in range(count)]
+        v = Vectors(b, element)
+        left = [v.address(row, b.mul(row_stride, ir.Constant(INT, o))) for o in range(count)]
         right = [v.address(base, b.load(v.address(columns, j))) for j in range(wide)]
 
         def step(index: Any, totals: Sequence[Any]) -> list[Any]:
-            t = b.mul(index, ir.Constant(_INT, v.lanes))
+            t = b.mul(index, ir.Constant(INT, v.lanes))
             a = [v.load(v.address(pointer, t)) for pointer in left]
             result = []
             for j in range(wide):
@@ -389,7 +168,7 @@ def outer_tile(
                 result += [v.multiply_add(a[o], x, totals[j * count + o]) for o in range(count)]
             return result
 
-        totals = _loop(b, steps, [v.zero] * (count * wide), step)
+        totals = loop(b, steps, [v.zero] * (count * wide), step)
         for group in range(0, len(totals), v.lanes):
             added = b.fadd(v.load(sums, group // v.lanes), v.lane_sums(totals[group : group + v.lanes]))
             v.store(added, sums, group // v.lanes)
@@ -397,9 +176,9 @@ def outer_tile(
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         def case(count: int) -> None:
             body = partial(tile, count=count, wide=TILES[count][1])
-            _apart(b, f"wavewright_outer_{count}_{element}", arguments[1:], body)
+            apart(b, f"wavewright_outer_{count}_{element}", arguments[1:], body)
 
-        _switch(b, arguments[0], {count: partial(case, count) for count in TILES})
+        switch(b, arguments[0], {count: partial(case, count) for count in TILES})
         return context.get_dummy_value()
 
     return types.void(types.intp, row, types.intp, base, columns, types.intp, base), generate

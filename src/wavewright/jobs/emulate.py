@@ -24,7 +24,7 @@ from wavewright.data.check import PairReport, check_pair
 from wavewright.data.split import split
 from wavewright.data.store import Store
 from wavewright.data.windows import Windows
-from wavewright.engine.fused_wavenet import valid_forward
+from wavewright.engine import fused_wavenet
 from wavewright.errors import DataError, PairError, RunError, SettingsError
 from wavewright.jobs.settings import JOB, EmulateSettings
 from wavewright.jobs.settings import STORE as STORE
@@ -121,7 +121,7 @@ class EmulateTask:
         self.dry, self.wet, self.rate = dry, wet, rate
         self.context = network.receptive_field - 1
         # on a CPU several times faster than torch; elsewhere, and for other networks, it is network.valid itself
-        self.hear = partial(valid_forward, network) if isinstance(network, WaveNet) else network.valid
+        self.hear = partial(fused_wavenet.valid_forward, network) if isinstance(network, WaveNet) else network.valid
         parts = split(
             dry.shape[1],
             rate,
@@ -209,7 +209,7 @@ def train(
     )
     if own_rank() == 0:  # the other processes of a distributed run keep what they have read in memory
         keep(pair, run, [dry, wet])
-    return run_training(task, settings.train, run, reporter=reporter)
+    return learn(task, settings, run, reporter)
 
 
 def resume(
@@ -236,7 +236,16 @@ def resume(
         keep(prepare(dry, wet, settings), run, kept)
     store = Store.open(run.path / STORE)
     task = EmulateTask(new_network(settings), store.track("dry"), store.track("wet"), store.rate, settings)
-    return run_training(task, settings.train, run, resume=True, reporter=reporter)
+    return learn(task, settings, run, reporter, resume=True)
+
+
+def learn(
+    task: EmulateTask, settings: EmulateSettings, run: RunFolder, reporter: Reporter, *, resume: bool = False
+) -> Outcome:
+    """Train, with kernels compiled before the clock starts."""
+    if isinstance(task.network, WaveNet) and choose_device(settings.train.device).type == "cpu":
+        fused_wavenet.prepare(reporter.say)
+    return run_training(task, settings.train, run, resume=resume, reporter=reporter)
 
 
 def refuse_settings(settings: EmulateSettings) -> None:

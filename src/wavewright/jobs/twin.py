@@ -124,6 +124,7 @@ def render(
     subtype: str | None = None,
     force: bool = False,
     progress: Callable[[Path, int, int], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> list[rendering.Rendered]:
     """Play files through the twin, block by block, each to its own output file.
 
@@ -134,7 +135,7 @@ def render(
     done = []
     for planned in plans:
         told = None if progress is None else lambda at, of, path=planned.info.path: progress(path, at, of)
-        done.append(rendering.render_file(twin.network, twin.rate, planned, force=force, progress=told))
+        done.append(rendering.render_file(twin.network, twin.rate, planned, force=force, progress=told, tell=tell))
     return done
 
 

@@ -21,7 +21,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavewright.errors import SettingsError
-from wavewright.nets import wavenet_matrix
 from wavewright.nets.contract import Network, State
 from wavewright.nets.history import Histories
 from wavewright.nets.wavenet_config import Activation, LayerArrayConfig, WaveNetConfig
@@ -111,27 +110,15 @@ class LayerArray(nn.Module):
             yield layer
 
     def shrinking(self, stream: Tensor, c: Tensor, h: Tensor | None, wanted: int) -> tuple[Tensor, Tensor]:
-        """The array over samples that have all their past, by the quickest way there is.
+        """The array over samples that have all their past.
 
         ``stream`` (batch, inputs, time), ``h`` (batch, width, wanted) → the stream, shorter by all histories, and the
         head's output (batch, head, wanted − kernel + 1).
         """
-        if wavenet_matrix.suits(self.config, stream, c):
-            stream, h = wavenet_matrix.array_sum(self.config, stream, c, h, wanted, list(self._weights()))
-            return stream, wavenet_matrix.head(h, self.head.weight, self.head.bias)
         stream = self.rechannel(stream)
         for layer in self.each_layer():
             stream, h = layer(stream, c, h, wanted)
         return stream, self.head(torch.as_tensor(h))
-
-    def _weights(self) -> Iterator[Tensor]:
-        yield self.rechannel.weight
-        for layer in self.each_layer():
-            yield layer.conv.weight
-            yield torch.as_tensor(layer.conv.bias)
-            yield layer.mixer.weight
-            yield layer.output.weight
-            yield torch.as_tensor(layer.output.bias)
 
 
 class WaveNet(Network):
