@@ -98,8 +98,8 @@ def render_file(
     be compiled first.
     """
     info = planned.info
-    started = time.perf_counter()
     player = Player(net, channels=info.channels, tell=tell)
+    started = time.perf_counter()
     through = _through(player, files.blocks(info.path, BLOCK), net.latency, info.frames)
     if rate is not None and rate != info.rate:
         through = _resampled(player, info, rate, net.latency)

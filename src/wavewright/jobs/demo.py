@@ -89,8 +89,8 @@ def emulate_demo(
     files.write(named["dry"], Recording(unheard[np.newaxis], RATE), force=force)
     files.write(named["device"], Recording(device[np.newaxis], RATE), force=force)
     opened = twin.open_twin(run)
-    (played,) = twin.render(opened, [named["dry"]], named["twin"], force=force)
-    judged = twin.evaluate(opened, named["dry"], named["device"], delay=0)
+    (played,) = twin.render(opened, [named["dry"]], named["twin"], force=force, tell=lambda line: say(f"     {line}"))
+    judged = twin.evaluate(opened, named["dry"], named["device"])
     say(f"     ESR {judged.figures['esr']:.4f}, rendered at {played.times_real_time:.0f}x real time: {named['twin']}")
 
     model = folder / "circuit.nam"
