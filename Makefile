@@ -25,7 +25,7 @@ $(VENV)/.tests: $(VENV)/.runs
 	@touch $@
 
 demo: $(VENV)/.runs
-	@$(BIN)/wavewright demo
+	@$(BIN)/wavewright demo --force
 
 lint: $(VENV)/.tests
 	@$(BIN)/ruff check .
