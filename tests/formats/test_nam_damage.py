@@ -146,7 +146,7 @@ def test_containers_of_containers_are_refused(files: dict[str, bytes], tmp_path:
         nam.load(path)
 
 
-def outcome(content: bytes, folder: Path) -> None:
+def assert_refused_or_plays(content: bytes, folder: Path) -> None:
     """Load ``content``: it gives a network that plays or a short `ModelFileError`; any other exception escapes."""
     path = folder / "fuzzed.nam"
     path.write_bytes(content)
@@ -197,7 +197,7 @@ def test_mutated_values(
             del inner[last]
         else:
             inner[last] = value
-        outcome(json.dumps(mutated).encode(), folder)
+        assert_refused_or_plays(json.dumps(mutated).encode(), folder)
 
 
 @settings(deadline=None, max_examples=30)
@@ -217,5 +217,5 @@ def test_flipped_and_cut_bytes(
     reach = min(len(head), 2500)
     for where, bits in flips:
         head[int(where * reach)] ^= bits
-    outcome(bytes(head), tmp_path_factory.getbasetemp())
-    outcome(bytes(head[: int(end * len(head))]), tmp_path_factory.getbasetemp())
+    assert_refused_or_plays(bytes(head), tmp_path_factory.getbasetemp())
+    assert_refused_or_plays(bytes(head[: int(end * len(head))]), tmp_path_factory.getbasetemp())

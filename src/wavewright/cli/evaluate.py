@@ -12,7 +12,7 @@ from wavewright.cli.flags import POSITIONAL, option, parse
 from wavewright.errors import SettingsError
 
 NAMES = {
-    "esr": ("ESR", "error energy over signal energy: below 0.01 is hard to tell apart by ear"),
+    "esr": ("ESR", "error energy over signal energy; 0 is perfect"),
     "snr": ("SNR, dB", "the same as a ratio in dB"),
     "si_sdr": ("SI-SDR, dB", "SNR after the best gain"),
     "mse": ("MSE", "mean squared error"),
