@@ -28,12 +28,14 @@ def setting(
     high: float | None = None,
     above: float | None = None,
     choices: Iterable[str] | None = None,
+    flags: tuple[str, ...] = (),
 ) -> Any:
     """A dataclass field with its one-line ``help`` and the values it allows.
 
-    ``low`` and ``high`` are allowed themselves, ``above`` is not.
+    ``low`` and ``high`` are allowed themselves, ``above`` is not. ``flags`` are further names on the command line.
     """
-    rules = {"low": low, "high": high, "above": above, "choices": None if choices is None else tuple(choices)}
+    limits = {"low": low, "high": high, "above": above}
+    rules = {**limits, "choices": None if choices is None else tuple(choices), "flags": flags}
     return dataclasses.field(default=default, metadata={"help": help, **rules})
 
 

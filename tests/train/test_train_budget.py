@@ -65,7 +65,7 @@ def test_progress_follows_steps_or_the_clock() -> None:
 @trials(deadline=None, max_examples=30)
 @given(st.integers(0, 10**9))
 def test_without_an_end_progress_grows_and_never_ends(step: int) -> None:
-    budget = budget_of(TrainSettings(until_esr=0.01), 10)
+    budget = budget_of(TrainSettings(until=0.01), 10)
     assert not budget.spent(step, 1e9)
     assert 0 <= budget.progress(step, 0) < budget.progress(step + 10**4, 0) < 1
 
@@ -75,7 +75,7 @@ def test_the_clock_places_validations_only_under_minutes() -> None:
         it = rhythm_of(told, budget_of(told, 10))
         return [step for step in range(1, 41) if it.due(step, seconds_since=1e9)]
 
-    assert rhythm(TrainSettings(epochs=4)) == rhythm(TrainSettings(until_esr=0.1)) == [10, 20, 30, 40]
+    assert rhythm(TrainSettings(epochs=4)) == rhythm(TrainSettings(until=0.1)) == [10, 20, 30, 40]
     assert rhythm(TrainSettings(steps=40, validate_steps=15)) == [15, 30]
     assert len(rhythm(TrainSettings(minutes=1.0))) == 40
     assert rhythm(TrainSettings(minutes=1.0, validate_steps=20)) == [20, 40]
@@ -106,8 +106,8 @@ def test_two_budgets_are_refused_with_everything_else_that_is_wrong() -> None:
 
 
 def test_a_new_budget_replaces_the_old_one_whole() -> None:
-    told = with_budget(TrainSettings(minutes=5.0, seed=3), epochs=7, until_esr=0.1)
-    assert told == TrainSettings(epochs=7, until_esr=0.1, seed=3)
+    told = with_budget(TrainSettings(minutes=5.0, seed=3), epochs=7, until=0.1)
+    assert told == TrainSettings(epochs=7, until=0.1, seed=3)
     assert has_budget(told)
     assert not has_budget(TrainSettings())
     assert budget_of(TrainSettings(), 10).seconds == 900

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_task import Telling, TinyTask, new_run, settings
+from tiny_task import CarryingTask, Telling, TinyTask, new_run, settings
 
 from wavewright.errors import OutputError, RunError, SettingsError
 from wavewright.train import checkpoint, model_file
@@ -102,6 +102,18 @@ def test_ctrl_c_finishes_the_step_and_resumes_exactly(tmp_path: Path, step: int)
     assert same(weights(resumed), weights(straight))
     models = [model_file.load(tmp_path / name / "model.safetensors") for name in ("straight", "run")]
     assert same(models[0].weights, models[1].weights)
+
+
+def test_what_steps_carry_on_survives_an_interruption(tmp_path: Path) -> None:
+    told = settings(epochs=4)
+    straight = CarryingTask()
+    train(straight, told, new_run(tmp_path / "straight", told))
+    run, stop = new_run(tmp_path / "run", told), threading.Event()
+    train(at_step(CarryingTask(), 17, stop.set), told, run, stop=stop)
+    resumed = CarryingTask()
+    train(resumed, told, RunFolder.open(run.path), resume=True)
+    assert same(weights(resumed), weights(straight))
+    assert torch.equal(resumed.memory, straight.memory)
 
 
 def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
@@ -230,7 +242,7 @@ def test_minutes_end_by_the_clock_and_go_on_where_they_stood(tmp_path: Path) -> 
 
 
 def test_it_stops_as_soon_as_the_goal_is_reached(tmp_path: Path) -> None:
-    told = settings(until_esr=0.2)
+    told = settings(until=0.2)
     run, task = new_run(tmp_path / "run", told), TinyTask()
     outcome = train(task, told, run)
     assert outcome.status == "reached"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -93,6 +93,24 @@ class TinyTask:
         self.previews.append(path)
 
 
+class CarryingTask(TinyTask):
+    """A tiny task whose loss hangs on a running mean of all that it has heard, as a recurrent network's would."""
+
+    def __init__(self, **others: object) -> None:
+        super().__init__(**others)  # type: ignore[arg-type]
+        self.memory = torch.zeros(3)
+
+    def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
+        self.memory = 0.9 * self.memory + batch[0].mean()
+        return super().loss(batch) + (next(self.network.parameters()) * self.memory.sum()).mean()
+
+    def carried(self) -> dict[str, Tensor]:
+        return {"memory": self.memory}
+
+    def carry(self, kept: Mapping[str, Tensor]) -> None:
+        self.memory = kept["memory"]
+
+
 def _device(dry: Tensor) -> Tensor:
     return torch.tanh(2 * dry + torch.roll(dry, 1, -1))
 
@@ -100,7 +118,7 @@ def _device(dry: Tensor) -> Tensor:
 def settings(**overrides: object) -> TrainSettings:
     """Settings for a tiny run: checkpoint at every look, a look every fifth step."""
     values: dict[str, object] = {"device": "cpu", "check_steps": 5, "checkpoint_seconds": 0.0, "learning_rate": 0.01}
-    if not {"minutes", "epochs", "steps", "until_esr"} & overrides.keys():
+    if not {"minutes", "epochs", "steps", "until"} & overrides.keys():
         values["epochs"] = 4
     return TrainSettings(**{**values, **overrides})  # type: ignore[arg-type]
 

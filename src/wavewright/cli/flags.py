@@ -107,7 +107,9 @@ def _shown(kind: Any) -> Any:
             optional = type(None) in typing.get_args(hint)
             hint = Literal[choices] | None if optional else Literal[choices]
         if "help" in field.metadata:
-            hint = Annotated[hint, tyro.conf.arg(help=_help(field.metadata))]
+            hint = Annotated[
+                hint, tyro.conf.arg(help=_help(field.metadata), aliases=field.metadata.get("flags") or None)
+            ]
         if _required(field):
             fields.append((field.name, hint, dataclasses.field()))
         else:

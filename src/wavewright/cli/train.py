@@ -96,6 +96,6 @@ def _kept_settings(words: Sequence[str]) -> Any:
     from wavewright.train.run import RunFolder
 
     kept = from_mapping(EmulateSettings, RunFolder.open(Path(folder)).settings)
-    if any(value_of(words, f"--{name.replace('_', '-')}") for name in (*BUDGETS, "until_esr")):
+    if any(value_of(words, f"--{name.replace('_', '-')}") for name in (*BUDGETS, "until", "until_esr", "until_bits")):
         return replace(kept, train=with_budget(kept.train))  # the budget on the command line replaces the old one
     return kept

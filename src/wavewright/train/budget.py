@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from wavewright.train.settings import DEFAULT_MINUTES, TrainSettings
 
 OPEN_HALFWAY = 50
-"""Epochs after which a run without an end (`until_esr` alone) counts as half done, so that its rate falls too."""
+"""Epochs after which a run without an end (`until` alone) counts as half done, so that its rate falls too."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def budget_of(settings: TrainSettings, steps_per_epoch: int) -> Budget:
         return Budget(settings.epochs * steps_per_epoch, None, steps_per_epoch)
     if settings.minutes is not None:
         return Budget(None, settings.minutes * 60, steps_per_epoch)
-    if settings.until_esr is not None:
+    if settings.until is not None:
         return Budget(None, None, steps_per_epoch)
     return Budget(None, DEFAULT_MINUTES * 60, steps_per_epoch)
 

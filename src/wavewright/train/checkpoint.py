@@ -55,6 +55,8 @@ class Checkpoint:
     best: dict[str, Tensor]
     settings: dict[str, Any]
     world: int
+    carried: dict[str, Tensor] = dataclasses.field(default_factory=dict)
+    """What a `Carrying` task hands from step to step, the processes in the first dimension."""
 
 
 def write(path: Path, checkpoint: Checkpoint) -> None:
@@ -64,6 +66,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         OutputError: the disk is full or the place cannot be written; the checkpoint before it is whole.
     """
     tensors: dict[str, Tensor] = {f"best/{name}": value for name, value in checkpoint.best.items()}
+    tensors |= {f"carried/{name}": value for name, value in checkpoint.carried.items()}
     facts = {
         "kind": "checkpoint",
         "format": FORMAT,
@@ -92,7 +95,8 @@ def read(path: Path, network: nn.Module) -> Checkpoint:
         now = _unflat(facts["now"], "now", tensors, shapes)
         good = None if facts["good"] is None else _unflat(facts["good"], "good", tensors, shapes)
         best = {name: tensors[f"best/{name}"] for name in shapes} if counters.best is not None else {}
-        return Checkpoint(counters, now, good, best, dict(facts["settings"]), int(facts["world"]))
+        carried = {name[8:]: value for name, value in tensors.items() if name.startswith("carried/")}
+        return Checkpoint(counters, now, good, best, dict(facts["settings"]), int(facts["world"]), carried)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise RunError(f"{path} is damaged: {type(error).__name__} in its facts; {REMEDY}") from error
 

@@ -60,6 +60,15 @@ class Team:
         torch._foreach_copy_(gradients, [p.view_as(g) for p, g in zip(pieces, gradients, strict=False)])
         return pieces[-1].reshape(())
 
+    def gather(self, tensor: Tensor) -> Tensor:
+        """Every process's ``tensor``, one behind the other in a new first dimension."""
+        if self.world == 1:
+            return tensor[None]
+        rows = [torch.empty_like(tensor) for _ in range(self.world)]
+        with _told_apart():
+            dist.all_gather(rows, tensor.contiguous())
+        return torch.stack(rows)
+
     def share(self, tensors: Sequence[Tensor]) -> None:
         """Give every process the first one's values, in place."""
         if self.world == 1:

@@ -34,7 +34,7 @@ from wavewright.train.run import RunFolder
 from wavewright.train.schedule import rate_share
 from wavewright.train.settings import TrainSettings, checked_training
 from wavewright.train.snapshot import weights_of
-from wavewright.train.task import Task
+from wavewright.train.task import Carrying, Task
 
 MOST_ROLLBACKS = 8
 """Rollbacks after which training gives up; the rate would then be 1/256 of what was asked."""
@@ -261,6 +261,8 @@ class _Training:
         """Write best and last, each whole or not at all."""
         now = self.counters
         self.saved = now.elapsed
+        carried = self.task.carried() if isinstance(self.task, Carrying) else {}
+        carried = {name: self.team.gather(value.to(self.team.device)) for name, value in carried.items()}
         if not self.team.writes:
             return
         if not self.best_is_written:
@@ -275,6 +277,7 @@ class _Training:
             best=self.best,
             settings=to_mapping(self.settings),
             world=self.team.world,
+            carried=carried,
         )
         checkpoint.write(self.run.checkpoint, state)
 
@@ -285,12 +288,14 @@ class _Training:
         self.best = {name: value.to(self.team.device) for name, value in kept.best.items()}
         self.best_is_written = not self.best
         self.guard.take_up(kept.now, kept.good, kept.counters.pending)
+        if isinstance(self.task, Carrying):
+            self.task.carry({name: value[self.team.rank] for name, value in kept.carried.items()})
         for sentence in how_it_goes_on(kept, self.settings, self.budget, self.task.goal, self.run.path):
             self.reporter.say(sentence)
 
     def _word(self) -> int:
         """What this process has to say about going on."""
-        until, best = self.settings.until_esr, self.counters.best
+        until, best = self.settings.until, self.counters.best
         if until is not None and best is not None and best <= until:
             return _REACHED
         return _INTERRUPTED if self.interrupt.asked else _GO_ON

@@ -21,7 +21,7 @@ PRECISIONS = ("float32", "bfloat16")
 BUDGETS = ("minutes", "epochs", "steps")
 
 FREE_ON_RESUME = frozenset(
-    {*BUDGETS, "until_esr", "device", "threads", "checkpoint_seconds", "preview_minutes", "tensorboard"}
+    {*BUDGETS, "until", "device", "threads", "checkpoint_seconds", "preview_minutes", "tensorboard"}
 )
 """Settings that a resumed run may change: the budget, where it runs, and what does not touch the weights."""
 
@@ -33,7 +33,9 @@ class TrainSettings:
     minutes: float | None = setting(None, "budget: minutes of training, over all resumptions together", above=0)
     epochs: int | None = setting(None, "budget: passes over the training data", low=1)
     steps: int | None = setting(None, "budget: optimiser steps", low=1)
-    until_esr: float | None = setting(None, "stop as soon as validation reaches this figure", above=0)
+    until: float | None = setting(
+        None, "stop as soon as validation reaches this figure", above=0, flags=("--until-esr", "--until-bits")
+    )
     seed: int = setting(0, "what every random choice follows from", low=0, high=2**63 - 1)
     learning_rate: float = setting(0.01, "the optimiser's rate at its highest", above=0, high=10)
     optimizer: str = setting("soap", "the rule of the weight update", choices=OPTIMIZERS)
@@ -62,7 +64,7 @@ def budget_problems(settings: TrainSettings) -> list[str]:
     if len(given) < 2:
         return []
     values = ", ".join(f"{name} = {getattr(settings, name)}" for name in given)
-    return [f"settings {values}: a run has one budget; give one of {', '.join(BUDGETS)} (until_esr goes with any)"]
+    return [f"settings {values}: a run has one budget; give one of {', '.join(BUDGETS)} (until goes with any)"]
 
 
 def checked_training(settings: TrainSettings) -> TrainSettings:
@@ -75,7 +77,7 @@ def checked_training(settings: TrainSettings) -> TrainSettings:
 
 def has_budget(settings: TrainSettings) -> bool:
     """Whether anything says how long to train; without it a run takes `DEFAULT_MINUTES`."""
-    return any(getattr(settings, name) is not None for name in (*BUDGETS, "until_esr"))
+    return any(getattr(settings, name) is not None for name in (*BUDGETS, "until"))
 
 
 def with_budget(
@@ -84,14 +86,14 @@ def with_budget(
     minutes: float | None = None,
     epochs: int | None = None,
     steps: int | None = None,
-    until_esr: float | None = None,
+    until: float | None = None,
 ) -> TrainSettings:
     """The same settings under another budget, which replaces the old one as a whole.
 
     >>> with_budget(TrainSettings(minutes=15.0), epochs=3).minutes is None
     True
     """
-    return checked(dataclasses.replace(settings, minutes=minutes, epochs=epochs, steps=steps, until_esr=until_esr))
+    return checked(dataclasses.replace(settings, minutes=minutes, epochs=epochs, steps=steps, until=until))
 
 
 def differences(stored: Mapping[str, Any], given: Mapping[str, Any], where: str = "") -> list[str]:

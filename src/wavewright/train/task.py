@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -42,4 +43,20 @@ class Task(Protocol):
 
     def preview(self, path: Path) -> None:
         """Write what the network sounds like now to ``path``, a .wav file. Called like `validate`."""
+        ...
+
+
+@runtime_checkable
+class Carrying(Protocol):
+    """A task whose steps hand on more than weights: the state of a network trained on sequences longer than a step.
+
+    What is carried is kept in the checkpoint, each process's own, so that a resumed run goes on with it.
+    """
+
+    def carried(self) -> dict[str, Tensor]:
+        """What the next step begins with; the same names and shapes at every step."""
+        ...
+
+    def carry(self, kept: Mapping[str, Tensor]) -> None:
+        """Begin the next step with ``kept``, which `carried` gave once."""
         ...
