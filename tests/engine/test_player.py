@@ -99,6 +99,19 @@ def test_a_long_block_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(player.process(x), whole, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_the_output_may_go_where_it_is_wanted(name: str) -> None:
+    player, x = Player(network(name), channels=2), noise(2, 300)
+    expected = player.process(x)
+    player.reset()
+    out = np.full_like(x, np.nan)
+    assert player.process(x, out) is out
+    np.testing.assert_array_equal(out, expected)
+    for wrong in (np.empty((2, 299), np.float32), np.empty((2, 300)), np.empty((2, 600), np.float32)[:, ::2]):
+        with pytest.raises(SettingsError, match="out of shape"):
+            player.process(x, wrong)
+
+
 def test_an_empty_block_is_an_empty_block() -> None:
     assert Player(network("a1-nano"), channels=2).process(np.zeros((2, 0), np.float32)).shape == (2, 0)
 

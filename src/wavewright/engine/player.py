@@ -94,26 +94,31 @@ class Player:
         """Forget all that was played: the network is as if it had listened to silence."""
         self._engine.reset()
 
-    def process(self, block: FloatArray) -> FloatArray:
+    def process(self, block: FloatArray, out: FloatArray | None = None) -> FloatArray:
         """``block`` (channels, n) float32 → the output, of the same shape.
 
+        The output goes to ``out`` where that is given: contiguous float32 of the block's shape. Then no memory is taken.
+
         Raises:
-            SettingsError: the block is not of that shape.
+            SettingsError: the block is not of that shape, or ``out`` not of that kind.
         """
         if not (isinstance(block, np.ndarray) and block.dtype is SINGLE and block.flags.carray):
             block = np.require(block, SINGLE, ["C", "A", "W"])  # compiled code knows arrays of this kind alone
         if block.ndim != 2 or block.shape[0] != self.channels:
             raise SettingsError([f"a block of shape {block.shape}: must be (channels = {self.channels}, samples)"])
-        output = np.empty(block.shape, SINGLE)
+        if out is None:
+            out = np.empty(block.shape, SINGLE)
+        elif out.shape != block.shape or out.dtype is not SINGLE or not out.flags.carray:
+            raise SettingsError([f"out of shape {out.shape}, {out.dtype}: must be contiguous float32 {block.shape}"])
         if block.shape[1] <= LONGEST:
-            self._engine.play(block, output)
-            return output
+            self._engine.play(block, out)
+            return out
         for start in range(0, block.shape[1], LONGEST):
             part = slice(start, start + LONGEST)
-            piece = np.empty_like(output[:, part], order="C")
+            piece = np.empty_like(out[:, part], order="C")
             self._engine.play(np.ascontiguousarray(block[:, part]), piece)
-            output[:, part] = piece
-        return output
+            out[:, part] = piece
+        return out
 
 
 def _engine(net: Network, channels: int, tell: Callable[[str], None] | None) -> Engine:
