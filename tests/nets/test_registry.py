@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavewright.errors import ModelFileError, SettingsError
-from wavewright.nets.names import NETWORK_NAMES
+from wavewright.nets.generator import Generator
+from wavewright.nets.names import GENERATOR_NAMES, NETWORK_NAMES
 from wavewright.nets.registry import NETWORKS, build, config_of, from_config
 
 
 def test_help_knows_exactly_the_networks_that_can_be_built() -> None:
-    assert list(NETWORK_NAMES) == list(NETWORKS)
+    assert [*NETWORK_NAMES, *GENERATOR_NAMES] == list(NETWORKS)
+    assert [name for name in NETWORKS if isinstance(build(name), Generator)] == list(GENERATOR_NAMES)
 
 
 def test_names_come_without_torch() -> None:
@@ -39,7 +41,7 @@ def test_plain_values_bring_a_network_back(name: str) -> None:
     assert config_of(again) == (kind, plain)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", NETWORK_NAMES)
 def test_multiply_adds_are_the_weights_that_multiply(name: str) -> None:
     """For a convolutional network each weight multiplies once a sample; biases, slopes and first states do not."""
     net = build(name)

@@ -14,4 +14,9 @@ NETWORK_NAMES: dict[str, str] = {
     "gru": "gated recurrent units with a linear output, 24 units",
     "linear": "one impulse response of 2,048 samples: a cabinet, or the baseline to beat",
 }
-"""Every name that `wavewright.nets.registry.build` knows, in the order in which help shows them."""
+"""The networks that make one sound of another, for `wavewright.nets.registry.build`, in the order of help."""
+
+GENERATOR_NAMES: dict[str, str] = {
+    "audio-rnn": "AudioRNN's network: a dense layer, two GRUs of 256 units that also hear past one another, a softmax",
+}
+"""The same for the networks that continue a sound."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wavewright.errors import ModelFileError, SettingsError
+from wavewright.nets.audio_rnn import AudioRNN, AudioRNNConfig
 from wavewright.nets.contract import Network
 from wavewright.nets.gated_wavenet import GatedWaveNet, GatedWaveNetConfig
 from wavewright.nets.linear import Linear, LinearConfig
@@ -82,6 +83,7 @@ KINDS: dict[str, Kind] = {
     "lstm": Kind(LSTM, lambda values: from_mapping(RecurrentConfig, values)),
     "gru": Kind(GRU, lambda values: from_mapping(RecurrentConfig, values)),
     "linear": Kind(Linear, lambda values: from_mapping(LinearConfig, values)),
+    "audio-rnn": Kind(AudioRNN, lambda values: from_mapping(AudioRNNConfig, values)),
 }
 """Every architecture, by the name that run folders keep."""
 
@@ -91,6 +93,7 @@ NETWORKS: dict[str, tuple[str, Any]] = {
     "lstm": ("lstm", RecurrentConfig()),
     "gru": ("gru", RecurrentConfig()),
     "linear": ("linear", LinearConfig()),
+    "audio-rnn": ("audio-rnn", AudioRNNConfig()),
 }
 """Name → kind and settings, for all that `build` builds."""
 
