@@ -97,7 +97,7 @@ class Player:
     def process(self, block: FloatArray, out: FloatArray | None = None) -> FloatArray:
         """``block`` (channels, n) float32 → the output, of the same shape.
 
-        The output goes to ``out`` where that is given: contiguous float32 of the block's shape. Then no memory is taken.
+        The output goes to ``out`` where that is given, contiguous float32 of that shape; no memory is taken then.
 
         Raises:
             SettingsError: the block is not of that shape, or ``out`` not of that kind.
