@@ -18,5 +18,7 @@ NETWORK_NAMES: dict[str, str] = {
 
 GENERATOR_NAMES: dict[str, str] = {
     "audio-rnn": "AudioRNN's network: a dense layer, two GRUs of 256 units that also hear past one another, a softmax",
+    "sample-rnn": "SampleRNN in three tiers: recurrent over frames of 16 and of 4 samples, then sample by sample",
+    "sample-rnn-two-tier": "SampleRNN in two tiers: recurrent over frames of 16 samples, then sample by sample",
 }
 """The same for the networks that continue a sound."""

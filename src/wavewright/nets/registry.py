@@ -17,6 +17,7 @@ from wavewright.nets.contract import Network
 from wavewright.nets.gated_wavenet import GatedWaveNet, GatedWaveNetConfig
 from wavewright.nets.linear import Linear, LinearConfig
 from wavewright.nets.recurrent import GRU, LSTM, RecurrentConfig
+from wavewright.nets.sample_rnn import SampleRNN, SampleRNNConfig
 from wavewright.nets.wavenet import WaveNet
 from wavewright.nets.wavenet_config import PRESETS, Activation, LayerArrayConfig, WaveNetConfig
 from wavewright.settings import did_you_mean, from_mapping
@@ -84,6 +85,7 @@ KINDS: dict[str, Kind] = {
     "gru": Kind(GRU, lambda values: from_mapping(RecurrentConfig, values)),
     "linear": Kind(Linear, lambda values: from_mapping(LinearConfig, values)),
     "audio-rnn": Kind(AudioRNN, lambda values: from_mapping(AudioRNNConfig, values)),
+    "sample-rnn": Kind(SampleRNN, lambda values: from_mapping(SampleRNNConfig, values)),
 }
 """Every architecture, by the name that run folders keep."""
 
@@ -94,6 +96,8 @@ NETWORKS: dict[str, tuple[str, Any]] = {
     "gru": ("gru", RecurrentConfig()),
     "linear": ("linear", LinearConfig()),
     "audio-rnn": ("audio-rnn", AudioRNNConfig()),
+    "sample-rnn": ("sample-rnn", SampleRNNConfig()),
+    "sample-rnn-two-tier": ("sample-rnn", SampleRNNConfig(frame_sizes=(16,))),
 }
 """Name → kind and settings, for all that `build` builds."""
 
