@@ -139,6 +139,39 @@ def test_a_bad_file_leaves_nothing_and_the_old_store_as_it_was(sounds: Path, tmp
     assert left_behind(tmp_path) == []
 
 
+def test_bad_files_are_left_out_where_asked_and_named(sounds: Path, tmp_path: Path) -> None:
+    """One is found out by its header, the others when half of them is written already."""
+    late = noise(2, stores.BLOCK + 900)
+    late[1, -1] = np.nan
+    files.soundfile.write(sounds / "a2.wav", late.T, 48_000, subtype="FLOAT")
+    (sounds / "a3.wav").write_bytes(b"")
+    (sounds / "broken.wav").write_bytes((sounds / "a.wav").read_bytes()[:3000])
+    skipped: dict[str, str] = {}
+    told: list[tuple[int, int]] = []
+    store = Store.create(
+        tmp_path / "store",
+        [sounds / name for name in ("a.wav", "a2.wav", "a3.wav", "b.wav", "broken.wav")],
+        skip=lambda path, error: skipped.update({path.name: str(error)}),
+        progress=lambda *done: told.append(done),
+    )
+    assert sorted(skipped) == ["a2.wav", "a3.wav", "broken.wav"]
+    assert "not finite" in skipped["a2.wav"]
+    assert "0 bytes" in skipped["a3.wav"]
+    assert "truncated" in skipped["broken.wav"]
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    np.testing.assert_array_equal(store.track(), np.hstack([noise(2, 5000, 1), noise(2, 777, 2)]))
+    assert [(item.start, item.length) for item in store.items] == [(0, 5000), (5000, 777)]
+    for bad in (["a3.wav"], ["a2.wav"], ["a2.wav", "a3.wav"]):
+        with pytest.raises(DataError, match=rf"none of {len(bad)} sound files can be used; the first: .*{bad[-1]}"):
+            Store.create(
+                tmp_path / "none", [sounds / name for name in bad], rate=8000, mono=True, skip=lambda path, error: None
+            )
+    assert not (tmp_path / "none").exists()
+    with pytest.raises(AudioFileError, match=r"nowhere\.wav does not exist"):
+        Store.create(tmp_path / "none", [sounds / "nowhere.wav"], skip=lambda path, error: None)
+    assert left_behind(tmp_path) == []
+
+
 def test_a_kill_leaves_no_store_and_the_next_attempt_is_clean(sounds: Path, tmp_path: Path) -> None:
     folder = tmp_path / "store"
     program = (

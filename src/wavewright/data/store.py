@@ -20,7 +20,7 @@ from wavewright.audio.recording import FloatArray, Recording
 from wavewright.audio.resample import StreamResampler
 from wavewright.data import manifest as manifests
 from wavewright.data.manifest import Item, Manifest, Track, hash_file
-from wavewright.errors import DataError, OutputError
+from wavewright.errors import AudioFileError, DataError, OutputError
 
 AUDIO = "audio.f32"
 MANIFEST = "manifest.json"
@@ -137,6 +137,7 @@ class Store:
         track: str = "audio",
         force: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        skip: Callable[[Path, AudioFileError], None] | None = None,
     ) -> Store:
         """Store any sound files, one behind the other on one track, in blocks.
 
@@ -148,10 +149,13 @@ class Store:
             track: name of the track.
             force: replace a store that is there already.
             progress: called with the number of files done and their total.
+            skip: called with each file that is damaged, empty or not finite, which is then left out; where None, such
+                a file is an error.
 
         Raises:
             AudioFileError: a file that is missing, damaged, empty or not finite.
-            DataError: no files, or files whose rates or channels differ where nothing was said about it.
+            DataError: no files, none that can be used, or files whose rates or channels differ where nothing was said
+                about it.
             OutputError: ``folder`` holds something already, or cannot be written.
         """
         found = files.find(list(sources))
@@ -159,7 +163,8 @@ class Store:
             raise DataError(
                 f"no sound files in {', '.join(map(str, sources)) or 'nothing'}; name files or folders with sound"
             )
-        infos = [files.info(path) for path in found]
+        leftovers = _Leftovers(skip)
+        infos = leftovers.infos(found)
         target = _agreed(infos, "rate", "Hz", "ask for one rate, to which they are resampled") if rate is None else rate
         channels = 1 if mono else _agreed(infos, "channels", "channels", "ask for mono, to which they are mixed down")
         items: list[Item] = []
@@ -167,12 +172,18 @@ class Store:
             with _Planes(partial, channels) as planes:
                 for number, info in enumerate(infos, start=1):
                     start = planes.frames
-                    for block in _converted(info, target, mono):
-                        planes.write(block)
-                    done = _what_is_done(info, target, mono)
-                    items.append(_item(info, track, start, planes.frames - start, done))
+                    try:
+                        for block in _converted(info, target, mono):
+                            planes.write(block)
+                    except AudioFileError as error:
+                        planes.cut(start)
+                        leftovers.add(info.path, error)
+                    else:
+                        done = _what_is_done(info, target, mono)
+                        items.append(_item(info, track, start, planes.frames - start, done))
                     if progress is not None:
                         progress(number, len(infos))
+            leftovers.refuse_nothing(items, len(found))
             tracks = (Track(track, channels, planes.frames, 0),)
             _write_manifest(partial, Manifest(target, tracks, tuple(items)))
         return cls.open(folder)
@@ -197,6 +208,13 @@ class _Planes:
             stream.write(np.ascontiguousarray(row, SAMPLE).data)
         self.frames += block.shape[1]
 
+    def cut(self, frames: int) -> None:
+        """Forget all that was written behind the first ``frames`` samples."""
+        for stream in self.streams:
+            stream.seek(frames * SAMPLE.itemsize)
+            stream.truncate()
+        self.frames = frames
+
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         for stream in self.streams:
             stream.close()
@@ -206,6 +224,35 @@ class _Planes:
                     with path.open("rb") as part:
                         shutil.copyfileobj(part, whole, 2**20)
                     path.unlink()
+
+
+class _Leftovers:
+    """The files that cannot be used: each an error, or told to ``skip`` where there is one."""
+
+    def __init__(self, skip: Callable[[Path, AudioFileError], None] | None) -> None:
+        self.skip = skip
+        self.first: AudioFileError | None = None
+
+    def add(self, path: Path, error: AudioFileError) -> None:
+        if self.skip is None:
+            raise error
+        self.first = self.first or error
+        self.skip(path, error)
+
+    def infos(self, found: Sequence[Path]) -> list[files.FileInfo]:
+        """What the headers of the others say."""
+        infos: list[files.FileInfo] = []
+        for path in found:
+            try:
+                infos.append(files.info(path))
+            except AudioFileError as error:
+                self.add(path, error)
+        self.refuse_nothing(infos, len(found))
+        return infos
+
+    def refuse_nothing(self, usable: Sequence[object], count: int) -> None:
+        if not usable:
+            raise DataError(f"none of {count} sound files can be used; the first: {self.first}")
 
 
 def _converted(info: files.FileInfo, rate: int, mono: bool) -> Iterator[FloatArray]:
