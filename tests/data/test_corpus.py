@@ -20,7 +20,7 @@ from wavewright.audio.resample import resample
 from wavewright.data import corpus as corpora
 from wavewright.data.corpus import Corpus, Labels, Sound, hold_out, is_store, usual_rate
 from wavewright.data.store import Store
-from wavewright.errors import AudioFileError, DataError
+from wavewright.errors import AudioFileError, DataError, SettingsError
 
 
 def noise(channels: int, frames: int, seed: int = 0) -> FloatArray:
@@ -141,6 +141,8 @@ def test_parts_of_odd_names(name: str, parts: list[str]) -> None:
         Labels("name", len(parts)).of(path)
     assert Labels("folder").of(path) == "folder"
     assert Labels().of(path) is None
+    with pytest.raises(SettingsError, match="did you mean 'folder'"):
+        Labels("folders")
     with pytest.raises(DataError, match="lies in no folder"):
         Labels("folder").of(Path(name))
 
@@ -171,7 +173,7 @@ def test_held_out_files_by_law(counts: list[int], share: float, seed: int, data:
     assert train
     assert held
     assert sorted(train + held, key=sounds.index) == sounds
-    assert [sound for sound in sounds if sound in held] == held
+    assert tuple(sound for sound in sounds if sound in held) == held
     shuffled = data.draw(st.permutations(sounds))
     assert set(hold_out(shuffled, share, seed)[1]) == set(held)
     for label, count in enumerate(counts):
@@ -217,7 +219,7 @@ def test_by_pattern() -> None:
 
 def test_a_single_file_has_its_end_held_out() -> None:
     only = Sound(Path("hour.wav"), None, 50, 1000, "x")
-    assert hold_out([only], 0.1) == ([replace(only, length=900)], [replace(only, start=950, length=100)])
+    assert hold_out([only], 0.1) == ((replace(only, length=900),), (replace(only, start=950, length=100),))
     with pytest.raises(DataError, match=r"hour\.wav is the only sound, and has 1 samples"):
         hold_out([replace(only, length=1)])
     with pytest.raises(ValueError, match="share = 1"):

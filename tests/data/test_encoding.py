@@ -123,8 +123,22 @@ def test_beyond_full_scale_is_counted_and_held_never_wrapped() -> None:
     out = decoder(np.array([[255] * 5, [128] * 5]))
     assert (out[0] == 1).all()
     assert (np.abs(out[1]) < 1e-3).all()
-    assert decoder.beyond.tolist() == [4, 0]
+    assert decoder.clipped == 4
     assert (decoder(np.array([[0] * 30, [128] * 30]))[0, -5:] == -1).all()
+
+
+def test_a_decoder_goes_on_behind_other_sound() -> None:
+    """A prompt's own samples, not their codes, are what the continuation follows."""
+    encoding, x = Encoding("mu-law", 0.9), noise(400)
+    codes, _ = encoding.encode(x)
+    whole, _ = encoding.decode(codes)
+    going_on = Decoder(encoding, after=x[199:200])(codes[200:])
+    error = (x[199] - whole[199]) * 0.9 ** np.arange(1, 201)
+    np.testing.assert_allclose(going_on, whole[200:] + error, atol=1e-6)
+    one = Decoder(encoding)
+    np.testing.assert_array_equal(one(codes[np.newaxis])[0], np.clip(whole, -1, 1))
+    two = Decoder(encoding, 2, after=x[[199, 0]])
+    np.testing.assert_array_equal(two(np.stack([codes[200:], codes[1:201]]))[0], going_on)
 
 
 def test_settings_come_back_and_nonsense_is_refused() -> None:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Literal
 
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
@@ -22,11 +21,12 @@ from wavewright.data.encoding import peak
 from wavewright.data.manifest import Item
 from wavewright.data.store import Store
 from wavewright.errors import AudioFileError, DataError
+from wavewright.settings import checked, setting
 
 SILENCE = 1e-4  # −80 dBFS: a sound that never rises above it holds nothing, and µ-law hears less than this as zero
 MOST_LABELS = 256  # each is a channel of a network's input
 
-LabelKind = Literal["none", "folder", "name"]
+LABEL_KINDS = ("none", "folder", "name")
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,11 @@ class Labels:
         'kick'
     """
 
-    kind: LabelKind = "none"
-    part: int = 0
+    kind: str = setting("none", "where it comes from", choices=LABEL_KINDS)
+    part: int = setting(0, "which part of the name", low=0)
+
+    def __post_init__(self) -> None:
+        checked(self)
 
     def of(self, path: Path) -> str | None:
         """The label of a file.
@@ -58,7 +61,7 @@ class Labels:
                 raise DataError(f"{path} lies in no folder that could name its class; take the class from file names")
             return path.parent.name
         parts = [part for part in re.split(r"[_\-\u2013\s]+", path.stem) if part]
-        if not 0 <= self.part < len(parts):
+        if self.part >= len(parts):
             raise DataError(
                 f"{path}: its name has {len(parts)} parts ({', '.join(parts)}), part {self.part} is asked for as its "
                 "class (they count from 0); rename it, leave it out, or ask for another part"
@@ -194,7 +197,7 @@ class Corpus:
 
 def hold_out(
     sounds: Sequence[Sound], share: float = 0.1, seed: int = 0, pattern: str | None = None
-) -> tuple[list[Sound], list[Sound]]:
+) -> tuple[tuple[Sound, ...], tuple[Sound, ...]]:
     """Sounds to train on, and sounds to judge by that training never hears: whole files, in their order.
 
     Each label gives about ``share`` of its files: those whose names come first in a random order that hangs on ``seed``
@@ -225,7 +228,9 @@ def hold_out(
     else:
         chosen = _drawn(groups, share, seed)
     held = {id(sound) for group in chosen for sound in group}
-    return [sound for sound in sounds if id(sound) not in held], [sound for sound in sounds if id(sound) in held]
+    return tuple(sound for sound in sounds if id(sound) not in held), tuple(
+        sound for sound in sounds if id(sound) in held
+    )
 
 
 def _matching(groups: list[list[Sound]], pattern: str) -> list[list[Sound]]:
@@ -256,11 +261,11 @@ def _drawn(groups: list[list[Sound]], share: float, seed: int) -> list[list[Soun
     return chosen
 
 
-def _cut(sound: Sound, share: float) -> tuple[list[Sound], list[Sound]]:
+def _cut(sound: Sound, share: float) -> tuple[tuple[Sound, ...], tuple[Sound, ...]]:
     kept = sound.length - max(1, round(share * sound.length))
     if kept < 1:
         raise DataError(f"{sound.path} is the only sound, and has {sound.length} samples; give longer or more sounds")
-    return [replace(sound, length=kept)], [replace(sound, start=sound.start + kept, length=sound.length - kept)]
+    return (replace(sound, length=kept),), (replace(sound, start=sound.start + kept, length=sound.length - kept),)
 
 
 def _chance(*words: object) -> float:

@@ -1,0 +1,126 @@
+"""What a generator may be told beside the sound: its class, the time since its onset, its coarse envelope.
+
+Each is one or more channels of values in [0, 1] that stay as they are for `CONTROL_BLOCK` samples, counted from the
+sound's start; before it, in the silence that a network hears first, they are what they are at the start. The same
+object makes them for sounds in training and for sounds yet to be drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wavewright.audio.recording import FloatArray
+from wavewright.errors import DataError
+from wavewright.settings import did_you_mean
+
+CONTROL_BLOCK = 64
+"""Samples for which controls stay as they are; generators count on it."""
+
+ONSET_SECONDS = 0.01  # time that counts as short: up to here the onset channel rises evenly, then by its logarithm
+ONSET_LONGEST = 10.0  # seconds at which it reaches 1
+ENVELOPE_SECONDS = 0.035  # RMS over so much: longer than a cycle of all but the lowest notes, shorter than an attack
+ENVELOPE_RANGE = 60.0  # dB below full scale at which the envelope reaches 0
+READ = 2**14 * CONTROL_BLOCK  # samples taken in at a time
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Which controls there are, at ``rate`` Hz: one channel for each of ``labels``, then onset, then envelope.
+
+    Example:
+        >>> controls = Controls(16_000, labels=("hat", "kick"), onset=True)
+        >>> controls.names
+        ('class hat', 'class kick', 'onset')
+        >>> controls.made("kick", start=0, frames=130)[:, ::64].round(2)
+        array([[0.  , 0.  , 0.  ],
+               [1.  , 1.  , 1.  ],
+               [0.  , 0.05, 0.09]], dtype=float32)
+    """
+
+    rate: int
+    labels: tuple[str, ...] = ()
+    onset: bool = False
+    envelope: bool = False
+
+    @property
+    def channels(self) -> int:
+        """How many channels there are."""
+        return len(self.labels) + self.onset + self.envelope
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each channel says."""
+        further = (("onset",) if self.onset else ()) + (("envelope",) if self.envelope else ())
+        return tuple(f"class {name}" for name in self.labels) + further
+
+    def made(self, label: str | None, start: int, frames: int, envelope: FloatArray | None = None) -> FloatArray:
+        """Controls ``(channels, frames)`` of the samples from ``start`` on, counted from the sound's start.
+
+        ``envelope`` ``(blocks,)`` has a value for each block from the sound's start, such as `envelope_of` gives;
+        beyond its end there is silence. ``start`` may be negative.
+
+        Raises:
+            DataError: ``label`` is none of those there are, or it or an envelope is missing where it is needed.
+        """
+        first, last = start // CONTROL_BLOCK, (start + max(frames, 1) - 1) // CONTROL_BLOCK
+        block = np.maximum(np.arange(first, last + 1), 0)
+        values = np.zeros((self.channels, len(block)), np.float32)
+        if self.labels:
+            values[self.index(label)] = 1
+        if self.onset:
+            values[len(self.labels)] = since_onset(block * (CONTROL_BLOCK / self.rate))
+        if self.envelope:
+            if envelope is None:
+                raise DataError(
+                    "an envelope is missing: this network has learned to follow one; give a sound to follow"
+                )
+            inside = block < len(envelope)
+            values[-1, inside] = envelope[block[inside]]
+        skipped = start - first * CONTROL_BLOCK
+        return np.repeat(values, CONTROL_BLOCK, axis=1)[:, skipped : skipped + frames]
+
+    def index(self, label: str | None) -> int:
+        """The channel of a class.
+
+        Raises:
+            DataError: there is none of that name.
+        """
+        if label is None:
+            raise DataError(f"a class is missing: this network knows {', '.join(self.labels)}; name one of them")
+        if label not in self.labels:
+            raise DataError(f"class {label!r} is unknown to this network: {did_you_mean(label, self.labels)}")
+        return self.labels.index(label)
+
+    def envelope_of(self, x: FloatArray) -> FloatArray:
+        """The coarse envelope ``(blocks,)`` of a sound ``(time,)`` at this rate: `ENVELOPE_SECONDS` of RMS about each
+        block, in dB, from −60 dBFS as 0 to full scale as 1. It is read in parts, and may be a memory map.
+
+        Example:
+            >>> Controls(16_000, envelope=True).envelope_of(np.full(640, 0.1, np.float32))[:3].round(3)
+            array([0.667, 0.667, 0.667], dtype=float32)
+        """
+        parts = [_mean_squares(x[first : first + READ]) for first in range(0, len(x), READ)]
+        power = np.concatenate(parts) if parts else np.zeros(0)
+        reach = round(ENVELOPE_SECONDS * self.rate / CONTROL_BLOCK / 2)
+        block = np.arange(len(power))
+        low, high = np.maximum(block - reach, 0), np.minimum(block + reach + 1, len(power))
+        total = np.concatenate([[0.0], np.cumsum(power)])
+        mean = (total[high] - total[low]) / (high - low)
+        decibels = 10 * np.log10(np.maximum(mean, 1e-12))
+        return np.asarray(np.clip(1 + decibels / ENVELOPE_RANGE, 0, 1), np.float32)
+
+
+def since_onset(seconds: NDArray[np.float64]) -> FloatArray:
+    """Time since a sound's start as a number in [0, 1]: ln(1 + t / 10 ms), brought to 1 at ten seconds and kept."""
+    rising = np.log1p(seconds / ONSET_SECONDS) / np.log1p(ONSET_LONGEST / ONSET_SECONDS)
+    return np.asarray(np.minimum(rising, 1), np.float32)
+
+
+def _mean_squares(x: FloatArray) -> NDArray[np.float64]:
+    """Mean power of each block of ``x`` ``(time,)``, silence behind its end."""
+    whole = np.zeros(-(-len(x) // CONTROL_BLOCK) * CONTROL_BLOCK)
+    whole[: len(x)] = x
+    return np.asarray(np.square(whole).reshape(-1, CONTROL_BLOCK).mean(axis=1))
