@@ -26,7 +26,7 @@ def test_networks_and_data_agree_on_the_block() -> None:
 @given(start=st.integers(-300, 700), frames=st.integers(0, 300))
 @settings(deadline=None, max_examples=60)
 def test_any_stretch_is_what_the_definition_says(start: int, frames: int) -> None:
-    signal = ALL.made("kick", start, frames, ENVELOPE)
+    signal = ALL.signal(frames, start, label="kick", envelope=ENVELOPE)
     assert signal.shape == (5, frames)
     assert signal.dtype == np.float32
     for place in range(frames):
@@ -43,17 +43,17 @@ def test_onset_rises_from_0_to_1_and_stays() -> None:
 
 
 def test_only_what_is_asked_for() -> None:
-    assert Controls(8000).made(None, 0, 100).shape == (0, 100)
-    assert Controls(8000).channels == 0
-    assert ALL.channels == len(ALL.names) == 5
+    assert Controls(8000).signal(100).shape == (0, 100)
+    assert Controls(8000).count == 0
+    assert ALL.count == len(ALL.names) == 5
     assert Controls(8000, onset=True, envelope=True).names == ("onset", "envelope")
     assert from_mapping(Controls, to_mapping(ALL)) == ALL
     with pytest.raises(DataError, match="class 'kik' is unknown to this network: did you mean 'kick'"):
-        ALL.made("kik", 0, 10, ENVELOPE)
+        ALL.signal(10, label="kik", envelope=ENVELOPE)
     with pytest.raises(DataError, match="a class is missing: this network knows hat, kick, snare"):
-        ALL.made(None, 0, 10, ENVELOPE)
+        ALL.signal(10, envelope=ENVELOPE)
     with pytest.raises(DataError, match="an envelope is missing"):
-        ALL.made("hat", 0, 10)
+        ALL.signal(10, label="hat")
 
 
 @pytest.mark.parametrize("frames", [0, 1, 64, 1000, 6400])

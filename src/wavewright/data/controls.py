@@ -28,50 +28,52 @@ READ = 2**14 * CONTROL_BLOCK  # samples taken in at a time
 
 @dataclass(frozen=True)
 class Controls:
-    """Which controls there are, at ``rate`` Hz: one channel for each of ``labels``, then onset, then envelope.
+    """Which controls there are, at ``rate`` Hz: one channel for each of ``classes``, then onset, then envelope.
 
     Example:
-        >>> controls = Controls(16_000, labels=("hat", "kick"), onset=True)
+        >>> controls = Controls(16_000, classes=("hat", "kick"), onset=True)
         >>> controls.names
         ('class hat', 'class kick', 'onset')
-        >>> controls.made("kick", start=0, frames=130)[:, ::64].round(2)
+        >>> controls.signal(130, label="kick")[:, ::64].round(2)
         array([[0.  , 0.  , 0.  ],
                [1.  , 1.  , 1.  ],
                [0.  , 0.05, 0.09]], dtype=float32)
     """
 
     rate: int
-    labels: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     onset: bool = False
     envelope: bool = False
 
     @property
-    def channels(self) -> int:
+    def count(self) -> int:
         """How many channels there are."""
-        return len(self.labels) + self.onset + self.envelope
+        return len(self.classes) + self.onset + self.envelope
 
     @property
     def names(self) -> tuple[str, ...]:
         """What each channel says."""
         further = (("onset",) if self.onset else ()) + (("envelope",) if self.envelope else ())
-        return tuple(f"class {name}" for name in self.labels) + further
+        return tuple(f"class {name}" for name in self.classes) + further
 
-    def made(self, label: str | None, start: int, frames: int, envelope: FloatArray | None = None) -> FloatArray:
-        """Controls ``(channels, frames)`` of the samples from ``start`` on, counted from the sound's start.
+    def signal(
+        self, frames: int, start: int = 0, *, label: str | None = None, envelope: FloatArray | None = None
+    ) -> FloatArray:
+        """Controls ``(count, frames)`` of the samples from ``start`` on, counted from the sound's start.
 
         ``envelope`` ``(blocks,)`` has a value for each block from the sound's start, such as `envelope_of` gives;
         beyond its end there is silence. ``start`` may be negative.
 
         Raises:
-            DataError: ``label`` is none of those there are, or it or an envelope is missing where it is needed.
+            DataError: ``label`` is none of the classes, or it or an envelope is missing where it is needed.
         """
         first, last = start // CONTROL_BLOCK, (start + max(frames, 1) - 1) // CONTROL_BLOCK
         block = np.maximum(np.arange(first, last + 1), 0)
-        values = np.zeros((self.channels, len(block)), np.float32)
-        if self.labels:
+        values = np.zeros((self.count, len(block)), np.float32)
+        if self.classes:
             values[self.index(label)] = 1
         if self.onset:
-            values[len(self.labels)] = since_onset(block * (CONTROL_BLOCK / self.rate))
+            values[len(self.classes)] = since_onset(block * (CONTROL_BLOCK / self.rate))
         if self.envelope:
             if envelope is None:
                 raise DataError(
@@ -89,10 +91,10 @@ class Controls:
             DataError: there is none of that name.
         """
         if label is None:
-            raise DataError(f"a class is missing: this network knows {', '.join(self.labels)}; name one of them")
-        if label not in self.labels:
-            raise DataError(f"class {label!r} is unknown to this network: {did_you_mean(label, self.labels)}")
-        return self.labels.index(label)
+            raise DataError(f"a class is missing: this network knows {', '.join(self.classes)}; name one of them")
+        if label not in self.classes:
+            raise DataError(f"class {label!r} is unknown to this network: {did_you_mean(label, self.classes)}")
+        return self.classes.index(label)
 
     def envelope_of(self, x: FloatArray) -> FloatArray:
         """The coarse envelope ``(blocks,)`` of a sound ``(time,)`` at this rate: `ENVELOPE_SECONDS` of RMS about each
