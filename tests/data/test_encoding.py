@@ -123,7 +123,7 @@ def test_beyond_full_scale_is_counted_and_held_never_wrapped() -> None:
     out = decoder(np.array([[255] * 5, [128] * 5]))
     assert (out[0] == 1).all()
     assert (np.abs(out[1]) < 1e-3).all()
-    assert decoder.clipped == 4
+    assert decoder.beyond.tolist() == [4, 0]
     assert (decoder(np.array([[0] * 30, [128] * 30]))[0, -5:] == -1).all()
 
 

@@ -114,14 +114,15 @@ class Decoder:
     """Codes of parallel streams into samples within full scale, block by block, as they are drawn.
 
     ``after`` ``(streams,)`` are the samples that the first codes follow, so that a sound goes on from them without a
-    click; silence where None. ``clipped`` counts the samples that lay beyond full scale and were held there.
+    click; silence where None. ``beyond`` ``(streams,)`` counts the samples of each that lay beyond full scale and were
+    held there.
 
     Example:
         >>> decoder = Decoder(Encoding(pre_emphasis=0.9), streams=2)
         >>> decoder(np.array([[255, 255, 255], [0, 0, 0]])).tolist()
         [[1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]]
-        >>> decoder.clipped
-        4
+        >>> decoder.beyond.tolist()
+        [2, 2]
     """
 
     def __init__(self, encoding: Encoding, streams: int = 1, after: FloatArray | None = None) -> None:
@@ -133,12 +134,12 @@ class Decoder:
         """Start anew, from silence or behind other samples."""
         before = np.zeros(self.streams) if after is None else np.reshape(after, self.streams).astype(np.float64)
         self._state: FilterState = self.encoding.pre_emphasis * before[:, np.newaxis]
-        self.clipped = 0
+        self.beyond: NDArray[np.int64] = np.zeros(self.streams, np.int64)
 
     def __call__(self, codes: NDArray[Any]) -> FloatArray:
         """The samples ``(streams, time)`` of the next codes; a single stream may come without its first dimension."""
         x, self._state = self.encoding.decode(codes.reshape(self.streams, codes.shape[-1]), self._state)
-        self.clipped += int((np.abs(x) > 1).sum())
+        self.beyond += (np.abs(x) > 1).sum(axis=-1)
         return np.clip(x, -1, 1).reshape(codes.shape)
 
 
