@@ -16,7 +16,6 @@ from wavewright.engine import wavenet_player
 from wavewright.engine.torch_player import TorchPlayer
 from wavewright.errors import SettingsError
 from wavewright.nets.contract import Network
-from wavewright.nets.wavenet import WaveNet
 
 LONGEST = 65_536
 """Samples that go through an engine at once; longer blocks are cut, so that memory does not grow with them."""
@@ -41,20 +40,22 @@ class Engine(Protocol):
         """Forget all that was played: the network is as if it had listened to silence."""
 
     def play(self, block: FloatArray, out: FloatArray) -> None:
-        """``block`` (channels, n), contiguous, writeable float32, into ``out``, of the same shape and kind."""
+        """``block`` (channels · inputs, n), contiguous, writeable float32, into ``out`` (channels · outputs, n)."""
 
 
 class Player:
-    """A network with one input and one output, playing ``channels`` channels side by side.
+    """A network playing ``channels`` channels side by side.
 
-    Each channel has its own state. The first sample meets a network that has settled on silence. The network's weights
-    are taken as they are now: make a new player after training on.
+    ``inputs`` and ``outputs`` are the network's, told by who has more than one to give and to take: controls that move
+    with the sound, say. Each channel has its own state. The first sample meets a network that has settled on silence.
+    The network's weights are taken as they are now: make a new player after training on.
 
     ``tell`` gets one line if making the player takes more than a second, because kernels are compiled. That happens
-    once on a machine; later they come from the disk.
+    once on a machine; later they come from the disk. ``exact`` asks for activations that are correct to 2 units in the
+    last place where the engine has quicker ones.
 
     Raises:
-        SettingsError: a network that is not causal or has more than one input or output, or no channels.
+        SettingsError: a network that is not causal or has other numbers of inputs or outputs, or no channels.
 
     >>> from wavewright.nets.registry import build
     >>> player = Player(build("a1-nano"), channels=2)
@@ -62,13 +63,23 @@ class Player:
     (2, 64)
     """
 
-    def __init__(self, net: Network, channels: int = 1, tell: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        net: Network,
+        channels: int = 1,
+        tell: Callable[[str], None] | None = None,
+        *,
+        exact: bool = False,
+        inputs: int = 1,
+        outputs: int = 1,
+    ) -> None:
         problems = []
         if not net.causal:
             problems.append(f"{type(net).__name__} is not causal and cannot be played block by block")
-        if (net.in_channels, net.out_channels) != (1, 1):
+        if (net.in_channels, net.out_channels) != (inputs, outputs):
             problems.append(
-                f"the network has {net.in_channels} inputs and {net.out_channels} outputs; a player needs one of each"
+                f"the network has {net.in_channels} inputs and {net.out_channels} outputs; the player was asked for "
+                f"inputs = {inputs}, outputs = {outputs}"
             )
         if channels < 1:
             problems.append(f"channels = {channels}: must be at least 1")
@@ -78,7 +89,8 @@ class Player:
         self.channels = channels
         self.latency = net.latency
         """Samples by which the output lags the input."""
-        self._engine = _engine(net, channels, tell)
+        self._rows = channels * inputs, channels * outputs
+        self._engine = _engine(net, channels, tell, exact)
 
     @property
     def non_finite(self) -> int:
@@ -95,7 +107,7 @@ class Player:
         self._engine.reset()
 
     def process(self, block: FloatArray, out: FloatArray | None = None) -> FloatArray:
-        """``block`` (channels, n) float32 → the output, of the same shape.
+        """``block`` (channels · inputs, n) float32 → the output (channels · outputs, n), channel after channel.
 
         The output goes to ``out`` where that is given, contiguous float32 of that shape; no memory is taken then.
 
@@ -104,12 +116,14 @@ class Player:
         """
         if not (isinstance(block, np.ndarray) and block.dtype is SINGLE and block.flags.carray):
             block = np.require(block, SINGLE, ["C", "A", "W"])  # compiled code knows arrays of this kind alone
-        if block.ndim != 2 or block.shape[0] != self.channels:
-            raise SettingsError([f"a block of shape {block.shape}: must be (channels = {self.channels}, samples)"])
+        sources, results = self._rows
+        if block.ndim != 2 or block.shape[0] != sources:
+            raise SettingsError([f"a block of shape {block.shape}: must be (channels = {sources}, samples)"])
+        shape = (results, block.shape[1])
         if out is None:
-            out = np.empty(block.shape, SINGLE)
-        elif out.shape != block.shape or out.dtype is not SINGLE or not out.flags.carray:
-            raise SettingsError([f"out of shape {out.shape}, {out.dtype}: must be contiguous float32 {block.shape}"])
+            out = np.empty(shape, SINGLE)
+        elif out.shape != shape or out.dtype is not SINGLE or not out.flags.carray:
+            raise SettingsError([f"out of shape {out.shape}, {out.dtype}: must be contiguous float32 {shape}"])
         if block.shape[1] <= LONGEST:
             self._engine.play(block, out)
             return out
@@ -121,15 +135,15 @@ class Player:
         return out
 
 
-def _engine(net: Network, channels: int, tell: Callable[[str], None] | None) -> Engine:
+def _engine(net: Network, channels: int, tell: Callable[[str], None] | None, exact: bool) -> Engine:
     """The fastest engine that knows ``net``."""
-    if not (isinstance(net, WaveNet) and wavenet_player.serves(net)):
+    if not wavenet_player.serves(net):
         return TorchPlayer(net, channels)
     if tell is None:
-        return wavenet_player.WaveNetPlayer(net, channels)
+        return wavenet_player.WaveNetPlayer(net, channels, exact)
     timer = threading.Timer(1.0, tell, [COMPILING])
     timer.start()
     try:
-        return wavenet_player.WaveNetPlayer(net, channels)
+        return wavenet_player.WaveNetPlayer(net, channels, exact)
     finally:
         timer.cancel()

@@ -11,7 +11,7 @@ from typing import Any
 from numba import njit
 
 from wavewright.compiled import compiled
-from wavewright.engine import stream_plan, stream_tiles, tiles, vector_code
+from wavewright.engine import activations, stream_plan, stream_tiles, vector_code
 from wavewright.engine.stack_kernels import checksum
 from wavewright.engine.stream_plan import (
     CHUNK,
@@ -29,7 +29,6 @@ from wavewright.engine.stream_plan import (
     SHAPE_3,
     SHAPE_4,
     SLOPE,
-    SPAN,
     START,
     START_MOVES,
     START_STRIDE,
@@ -39,6 +38,7 @@ from wavewright.engine.stream_plan import (
     WEIGHTS,
 )
 from wavewright.engine.stream_tiles import (
+    GATED,
     activate_rows,
     all_finite,
     beyond,
@@ -50,6 +50,9 @@ from wavewright.engine.vector_code import VECTOR_BYTES, at, move
 
 LANES = VECTOR_BYTES // 4
 """Samples of a vector."""
+
+INPUT, INPUT_STRIDE, INPUTS, OUTPUT, OUTPUT_STRIDE, HEADS, SPAN = range(7)
+"""The places: the rows of the input and of the output, and the samples between two moves."""
 
 POSITION, NON_FINITE, OVERFLOWS = range(3)
 """What the counters count: where in their rows the moving samples are; broken samples in, and out."""
@@ -90,8 +93,9 @@ def _product(op, columns, weights, memory, position, vectors):  # type: ignore[n
     if done < vectors:
         _tiles(op, 1, op[SHAPE_1], vectors - done, done, columns, weights, memory, position)
     if op[KIND]:
+        rows = op[OUTPUTS] // 2 if op[KIND] & GATED else op[OUTPUTS]
         activate_rows(
-            op[KIND], op[OUTPUTS], vectors, beyond(memory, op[OUT] + op[OUT_MOVES] * position), op[OUT_STRIDE],
+            op[KIND], rows, vectors, beyond(memory, op[OUT] + op[OUT_MOVES] * position), op[OUT_STRIDE],
             beyond(memory, op[TOTAL] + op[TOTAL_MOVES] * position), op[TOTAL_STRIDE], weights[op[SLOPE]],
         )  # fmt: skip
 
@@ -153,11 +157,10 @@ def _player(source: int) -> Any:
 
     @compiled
     def play(table, columns, weights, pasts, settled, memory, places, counters, block, out):  # type: ignore[no-untyped-def]
-        """``block`` (channels, n) → ``out``, of the same shape; ``memory`` (channels, size) is what is remembered.
+        """``block`` (channels · inputs, n) → ``out`` (channels · outputs, n); ``memory`` (channels, size) remembers.
 
-        ``places`` holds the first samples of the input's and of the output's row. A sample that is no number goes in
-        as zero; one that comes out so is given as zero, and the channel forgets all. What is inside gets addresses,
-        not arrays: Numba counts references to an array at each call.
+        A sample that is no number goes in as zero; one that comes out so is given as zero, and the channel forgets
+        all. What is inside gets addresses, not arrays: Numba counts references to an array at each call.
         """
         if not source:
             return
@@ -168,17 +171,23 @@ def _player(source: int) -> Any:
         for first in range(0, samples, CHUNK):
             length = min(CHUNK, samples - first)
             vectors = (length + LANES - 1) // LANES
-            back = position + vectors * LANES > SPAN
+            back = position + vectors * LANES > places[SPAN]
             for channel in range(memory.shape[0]):
                 state = at(memory, channel * size)
                 if back:
                     _to_the_front(state, past, groups, position)
                 here = 0 if back else position
-                row = beyond(state, places[0] + here)
-                counters[NON_FINITE] += _take(at(block, channel * samples + first), length, row, vectors)
+                for index in range(places[INPUTS]):
+                    row = beyond(state, places[INPUT] + index * places[INPUT_STRIDE] + here)
+                    sound = at(block, (channel * places[INPUTS] + index) * samples + first)
+                    counters[NON_FINITE] += _take(sound, length, row, vectors)
                 for index in range(products):
                     _product(beyond(operations, index * FIELDS), shifts, numbers, state, here, vectors)
-                broken = _give(beyond(state, places[1]), vectors, at(out, channel * samples + first), length)
+                broken = 0
+                for index in range(places[HEADS]):
+                    row = beyond(state, places[OUTPUT] + index * places[OUTPUT_STRIDE])
+                    sound = at(out, (channel * places[HEADS] + index) * samples + first)
+                    broken += _give(row, vectors, sound, length)
                 if broken:
                     counters[OVERFLOWS] += broken
                     _settle(state, past, groups, rest, here + length)
@@ -189,4 +198,4 @@ def _player(source: int) -> Any:
     return play
 
 
-play = _player(checksum(stream_plan.__file__, stream_tiles.__file__, tiles.__file__, vector_code.__file__))
+play = _player(checksum(stream_plan.__file__, stream_tiles.__file__, activations.__file__, vector_code.__file__))

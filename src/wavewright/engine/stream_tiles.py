@@ -22,14 +22,8 @@ from typing import Any
 from llvmlite import ir
 
 from wavewright.engine import vector_code
-from wavewright.engine.tiles import LEAKY, TANH
+from wavewright.engine.activations import NUMBERS, SIGMOID, SILU, SOFTSIGN, TANH, ActivationVectors
 from wavewright.engine.vector_code import WIDE, types
-
-# tanh(x) = x·P(x²)/Q(x²) for |x| ≤ 8, fitted to the least absolute error (1.3e-7) by reweighted least squares. In
-# single precision, and with the division as below, it is 5e-7 at most, absolute, and 1e-6 relative.
-TANH_LIMIT = 8.0
-TANH_P = (0.9999993620905921, 0.12913639898398493, 0.0029388262734310116, 1.131020934321348e-05)
-TANH_Q = (1.0, 0.46246738642239665, 0.023763821107108674, 0.00023702827410176006, 2.4238369109400316e-07)
 
 SHAPES: dict[int, tuple[int, ...]] = (
     {4: (1, 2, 3, 4, 6), 3: (1, 2, 3, 4, 6, 8), 1: (1, 2, 3, 4, 6, 8, 16)}
@@ -38,8 +32,9 @@ SHAPES: dict[int, tuple[int, ...]] = (
 )
 """Vectors of a tile → the numbers of outputs that it may have: as many sums as the registers hold."""
 
-FRESH = 64
-"""Added to an activation's number: its rows are put where it otherwise adds them."""
+EXACT, GATED, FRESH = 16, 32, 64
+"""Added to an activation's number. `EXACT`: its exact form. `GATED`: the second half of the rows, through a sigmoid,
+multiplies the first. `FRESH`: its rows are put where it otherwise adds them."""
 
 _INT = ir.IntType(64)
 _CONTROL = ir.IntType(32)
@@ -63,23 +58,6 @@ def tile_outputs(outputs: int, vectors: int) -> int:
 
     shapes = SHAPES[vectors]
     return min((shape for shape in shapes if shape <= outputs and outputs % shape in (0, *shapes)), key=cost)
-
-
-class StreamVectors(vector_code.Vectors):
-    """The writers of `vector_code` in single precision, with a quicker tanh."""
-
-    def tanh(self, x: Any) -> Any:
-        """Hyperbolic tangent to 5e-7, the division by the processor's estimate of 1/q and one step of Newton's."""
-        b = self.builder
-        x = self.clamp(x, TANH_LIMIT)
-        u = b.fmul(x, x)
-        p, q = b.fmul(x, self.polynomial(u, TANH_P)), self.polynomial(u, TANH_Q)
-        return b.fdiv(p, q, flags=("arcp", "contract", "afn", "reassoc", "nnan", "ninf"))
-
-    def leaky(self, x: Any, slopes: Any) -> Any:
-        """``x`` where it is above zero, else ``slopes``·x."""
-        b = self.builder
-        return b.select(b.fcmp_ordered(">", x, self.zero), x, b.fmul(x, slopes))
 
 
 @vector_code.intrinsic
@@ -111,7 +89,7 @@ def multiply_rows(
     def work(b: Any, arguments: Sequence[Any], outputs: int, vectors: int) -> None:
         steps, blocks, base, columns, count, weights, *others = arguments
         weights_stride, from_rows, start, start_stride, out, out_stride = others
-        v = StreamVectors(b, types.float32)
+        v = vector_code.Vectors(b, types.float32)
 
         def times(value: Any, factor: int) -> Any:
             return b.mul(value, ir.Constant(_INT, factor))
@@ -208,7 +186,7 @@ def all_finite(typing: Any, row: Any, vectors: Any) -> Any:
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         row, vectors = arguments
-        v = StreamVectors(b, types.float32)
+        v = vector_code.Vectors(b, types.float32)
 
         def step(index: Any, sums: Sequence[Any]) -> list[Any]:
             value = v.load(v.address(row, b.mul(index, ir.Constant(_INT, v.lanes))))
@@ -220,28 +198,47 @@ def all_finite(typing: Any, row: Any, vectors: Any) -> Any:
     return types.float32(row, types.intp), generate
 
 
+def kind(function: int, gated: bool, exact: bool) -> int:
+    """The number of an activation, its exact form where that is another one."""
+    exact = exact and (gated or function in (TANH, SIGMOID, SILU, SOFTSIGN))
+    return function + GATED * gated + EXACT * exact
+
+
+KINDS = {
+    kind(function, gated, exact) for function in NUMBERS.values() for gated in (False, True) for exact in (False, True)
+}
+"""What `activate_rows` knows: every function, alone and gated, quick and exact."""
+
+
 @vector_code.intrinsic
 def activate_rows(
     typing: Any, kind: Any, rows: Any, vectors: Any, out: Any, stride: Any, total: Any, total_stride: Any, slope: Any
 ) -> Any:
-    """The activation ``kind`` on ``rows`` × ``vectors``, in place; each row is also added to a row of ``total``."""
+    """The activation ``kind`` on ``rows`` × ``vectors``, in place; each row is also added to a row of ``total``.
+
+    ``kind`` is one of `KINDS`, perhaps with `FRESH`. Where it is gated, the gates are ``rows`` rows further on.
+    """
     whole = types.intp
 
-    def each(b: Any, arguments: Sequence[Any], activation: int, fresh: bool) -> None:
-        rows, vectors, out, stride, total, total_stride, slope = arguments
-        v = StreamVectors(b, types.float32)
-        slopes = v.spread(slope)
+    def each(b: Any, arguments: Sequence[Any], kind: int) -> None:
+        rows, vectors, out, stride, total, total_stride, slope, kept = arguments
+        v = ActivationVectors(b, exact=bool(kind & EXACT))
+        slopes, function = v.spread(slope), kind % EXACT
+        mask = v.spread(b.bitcast(kept, v.scalar))
+        further = b.mul(rows, stride)
 
         def row(index: Any, _: Sequence[Any]) -> list[Any]:
             place, beside = v.address(out, b.mul(index, stride)), v.address(total, b.mul(index, total_stride))
+            gates = v.address(place, further)
 
             def step(index: Any, _: Sequence[Any]) -> list[Any]:
                 t = b.mul(index, ir.Constant(_INT, v.lanes))
                 here, there = v.address(place, t), v.address(beside, t)
-                value = v.load(here)
-                value = v.tanh(value) if activation == TANH else v.leaky(value, slopes)
+                value = v.activate(function, v.load(here), slopes)
+                if kind & GATED:
+                    value = b.fmul(value, v.sigmoid(v.load(v.address(gates, t))))
                 v.store(value, here)
-                v.store(value if fresh else b.fadd(v.load(there), value), there)
+                v.store(b.fadd(v.masked(v.load(there), mask), value), there)
                 return []
 
             vector_code.loop(b, vectors, [], step)
@@ -250,14 +247,15 @@ def activate_rows(
         vector_code.loop(b, rows, [], row)
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        def case(activation: int, fresh: bool) -> None:
-            body = partial(each, activation=activation, fresh=fresh)
-            vector_code.apart(b, f"wavewright_activate_{activation}_{fresh:d}", arguments[1:], body)
+        kind, *others = arguments
+        fresh = b.icmp_signed("!=", b.and_(kind, ir.Constant(_INT, FRESH)), ir.Constant(_INT, 0))
+        kept = b.select(fresh, ir.Constant(_CONTROL, 0), ir.Constant(_CONTROL, -1))
 
-        kinds: dict[int, Callable[[], None]] = {
-            k + FRESH * fresh: partial(case, k, bool(fresh)) for k in (TANH, LEAKY) for fresh in (0, 1)
-        }
-        vector_code.switch(b, arguments[0], kinds)
+        def case(number: int) -> None:
+            vector_code.apart(b, f"wavewright_activate_{number}", [*others, kept], partial(each, kind=number))
+
+        cases: dict[int, Callable[[], None]] = {number: partial(case, number) for number in sorted(KINDS)}
+        vector_code.switch(b, b.and_(kind, ir.Constant(_INT, FRESH - 1)), cases)
         return context.get_dummy_value()
 
     signature = types.void(whole, whole, whole, out, whole, total, whole, types.float32)

@@ -27,12 +27,12 @@ class TorchPlayer:
         self._state = tuple(part.expand(self._channels, *part.shape[1:]).contiguous() for part in settled)
 
     def play(self, block: FloatArray, out: FloatArray) -> None:
-        """``block`` (channels, n) through the network into ``out``, of the same shape."""
+        """``block`` (channels · inputs, n) through the network into ``out`` (channels · outputs, n)."""
         weight = next(self._net.parameters())
         x = torch.from_numpy(self._finite(block)).to(weight)
         with torch.no_grad():
-            y, self._state = self._net(x[:, None], self._state)
-        out[:] = self._contained(y[:, 0])
+            y, self._state = self._net(x.view(self._channels, self._net.in_channels, block.shape[1]), self._state)
+        out[:] = self._contained(y.reshape(out.shape))
 
     def _finite(self, block: FloatArray) -> FloatArray:
         """The block with zeros for what is no number: one NaN would stay in a recurrent state for good."""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
+from wavewright.engine.gated_plan import write_gated
 from wavewright.engine.stream_kernels import NON_FINITE, OVERFLOWS, POSITION, play
-from wavewright.engine.stream_plan import supported, write_plan
+from wavewright.engine.wavenet_plan import write_wavenet
 from wavewright.nets.contract import Network
+from wavewright.nets.gated_wavenet import GatedWaveNet
 from wavewright.nets.wavenet import WaveNet
 
 
-def serves(net: Network) -> bool:
-    """Whether the kernels play ``net``: a WaveNet without gates, in CPU memory and single precision."""
-    if not isinstance(net, WaveNet) or not supported(net.config):
-        return False
-    return all(weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in net.parameters())
+def serves(net: Network) -> TypeGuard[WaveNet | GatedWaveNet]:
+    """Whether the kernels play ``net``: a WaveNet of any form, in CPU memory and single precision."""
+    return isinstance(net, (WaveNet, GatedWaveNet)) and all(
+        weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in net.parameters()
+    )
 
 
 def _aligned(shape: tuple[int, ...]) -> FloatArray:
@@ -31,18 +35,19 @@ def _aligned(shape: tuple[int, ...]) -> FloatArray:
 class WaveNetPlayer:
     """A WaveNet with the weights that it has now, playing ``channels`` channels, each with its own memory.
 
-    All memory is taken here; `play` takes none.
+    All memory is taken here; `play` takes none. ``exact``: activations to 2 units in the last place (`activations`).
     """
 
-    def __init__(self, net: WaveNet, channels: int) -> None:
-        plan = write_plan(net)
+    def __init__(self, net: WaveNet | GatedWaveNet, channels: int, exact: bool = False) -> None:
+        plan = write_wavenet(net, exact) if isinstance(net, WaveNet) else write_gated(net, exact)
         self._counters: NDArray[np.int64] = np.zeros(3, np.int64)
         self._memory = _aligned((channels, plan.size))
         self._pasts = plan.pasts
         self._settled = np.zeros(int(plan.pasts[:, 2].sum()), np.float32)
         self._plan = (plan.table, plan.columns, plan.weights, plan.pasts, self._settled)
-        self._places = np.array([plan.input, plan.output])
-        self._settle(net.prewarm)
+        ends = [number for rows in (plan.input, plan.output) for number in (rows.first, rows.stride, rows.count)]
+        self._places = np.array([*ends, plan.span])
+        self._settle(net)
 
     @property
     def non_finite(self) -> int:
@@ -55,7 +60,7 @@ class WaveNetPlayer:
         return int(self._counters[OVERFLOWS])
 
     def play(self, block: FloatArray, out: FloatArray) -> None:
-        """``block`` (channels, n), contiguous float32, into ``out``, of the same shape."""
+        """``block`` (channels · inputs, n), contiguous float32, into ``out`` (channels · outputs, n)."""
         play(*self._plan, self._memory, self._places, self._counters, block, out)
 
     def reset(self) -> None:
@@ -68,10 +73,11 @@ class WaveNetPlayer:
                 self._memory[:, place - past : place] = self._settled[number]
                 number += 1
 
-    def _settle(self, prewarm: int) -> None:
+    def _settle(self, net: Network) -> None:
         """Learns what silence leaves, by listening to it."""
-        silence = np.zeros((self._memory.shape[0], prewarm), np.float32)
-        self.play(silence, np.empty_like(silence))
+        channels = self._memory.shape[0]
+        silence = np.zeros((channels * net.in_channels, net.prewarm), np.float32)
+        self.play(silence, np.empty((channels * net.out_channels, net.prewarm), np.float32))
         position = int(self._counters[POSITION])
         places = [
             first + row * stride + position - 1
