@@ -18,6 +18,7 @@ from wavewright.nets.gated_wavenet import GatedWaveNet, GatedWaveNetConfig
 from wavewright.nets.linear import Linear, LinearConfig
 from wavewright.nets.recurrent import GRU, LSTM, RecurrentConfig
 from wavewright.nets.sample_rnn import SampleRNN, SampleRNNConfig
+from wavewright.nets.sample_wavenet import SampleWaveNet, SampleWaveNetConfig
 from wavewright.nets.wavenet import WaveNet
 from wavewright.nets.wavenet_config import PRESETS, Activation, LayerArrayConfig, WaveNetConfig
 from wavewright.settings import did_you_mean, from_mapping
@@ -85,6 +86,7 @@ KINDS: dict[str, Kind] = {
     "gru": Kind(GRU, lambda values: from_mapping(RecurrentConfig, values)),
     "linear": Kind(Linear, lambda values: from_mapping(LinearConfig, values)),
     "audio-rnn": Kind(AudioRNN, lambda values: from_mapping(AudioRNNConfig, values)),
+    "sample-wavenet": Kind(SampleWaveNet, lambda values: from_mapping(SampleWaveNetConfig, values)),
     "sample-rnn": Kind(SampleRNN, lambda values: from_mapping(SampleRNNConfig, values)),
 }
 """Every architecture, by the name that run folders keep."""
@@ -96,6 +98,7 @@ NETWORKS: dict[str, tuple[str, Any]] = {
     "gru": ("gru", RecurrentConfig()),
     "linear": ("linear", LinearConfig()),
     "audio-rnn": ("audio-rnn", AudioRNNConfig()),
+    "sample-wavenet": ("sample-wavenet", SampleWaveNetConfig()),
     "sample-rnn": ("sample-rnn", SampleRNNConfig()),
     "sample-rnn-two-tier": ("sample-rnn", SampleRNNConfig(frame_sizes=(16,))),
 }
