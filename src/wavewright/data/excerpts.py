@@ -70,7 +70,7 @@ class Excerpts:
         (torch.Size([2, 1, 42]), torch.Size([2, 32]))
 
     Raises:
-        DataError: there is no sound, or one that lies outside the track.
+        DataError: there is no sound, or one that lies outside the track or has no class among those of ``controls``.
     """
 
     def __init__(
@@ -96,6 +96,9 @@ class Excerpts:
         self.channels = 1 + (0 if controls is None else controls.count)
         self.lengths: Indices = np.array([sound.length + tail for sound in sounds], dtype=np.int64)
         self._envelopes: list[FloatArray] = []
+        if controls is not None and controls.classes:
+            for label in {sound.label for sound in sounds}:
+                controls.index(label)  # refuses one that it does not know
         if controls is not None and controls.envelope:
             self._envelopes = [controls.envelope_of(track[0, s.start : s.start + s.length]) for s in sounds]
 
