@@ -18,11 +18,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wavewright.nets.contract import State
 from wavewright.nets.distributions import LogisticMixture, codes_of, distribution_for
 from wavewright.nets.generator import Generator
+from wavewright.nets.gru_scan import scan
 from wavewright.settings import checked, setting
 
 
@@ -92,18 +94,16 @@ class AudioRNN(Generator):
             slopes = 2.0 ** torch.empty(self.dense.out_features).uniform_(0.0, 10.0)
             self.dense.weight.copy_(slopes.unsqueeze(1))
             nn.init.normal_(self.dense.bias)
-            _, means, log_scales = self.output.bias.chunk(3)
+            # The best guess before any training: the sample before, somewhat uncertain at all scales.
+            of_means = self.output.weight.chunk(3)[1]
+            of_means.zero_()
+            of_means[:, self.config.hidden_size] = 1.0
+            log_scales = self.output.bias.chunk(3)[2]
             log_scales.copy_(torch.linspace(-8.0, -1.0, len(log_scales)))
-            of_level = self.output.weight[:, self.config.hidden_size].chunk(3)[1]
-            of_level.fill_(1.0)  # the best guess before any training: the sample before
-            means.zero_()
 
     def hear(self, level: Tensor) -> Tensor:
         """d: ``level`` (batch, time) → (batch, time, dense_size)."""
-        if isinstance(self.dense, nn.Linear):
-            level = level.unsqueeze(-1)
-            return torch.cat([level, torch.tanh(self.dense(level))], dim=-1)
-        return torch.tanh(self.dense(codes_of(level, self.config.levels)))
+        return _ByLevel(self.dense, level, self.config.levels).d()
 
     @property
     def receptive_field(self) -> int:
@@ -126,11 +126,52 @@ class AudioRNN(Generator):
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """``x`` (batch, 1 + controls, time) → (batch, distribution.size, time) and the state after it."""
         state = self.init_state(x.shape[0]) if state is None else state
-        d = self.hear(x[:, 0])  # (batch, time, dense)
-        heard = torch.cat([d, x[:, 1:].transpose(1, 2)], dim=-1) if self.controls else d
+        level, below = x[:, 0].t(), x[:, 1:].permute(2, 0, 1)  # (time, batch), (time, batch, controls)
+        by_level = _ByLevel(self.dense, level, self.config.levels)
         after = []
-        for layer, before in zip(self.each_layer(), state, strict=True):
-            hidden, last = layer(heard, before.unsqueeze(0).contiguous())  # (batch, time, hidden), (1, batch, hidden)
-            after.append(last[0])
-            heard = torch.cat([hidden, d], dim=-1)
-        return self.output(heard).transpose(1, 2), tuple(after)
+        for index, (layer, before) in enumerate(zip(self.each_layer(), state, strict=True)):
+            below = self._layer(index, layer, by_level, below, before)  # (time, batch, hidden)
+            after.append(below[-1].clone())  # a view would keep the whole block alive
+        weight, size = self.output.weight, self.config.hidden_size
+        y = by_level.linear(weight[:, size:], self.output.bias) + below @ weight[:, :size].t()
+        return y.permute(1, 2, 0), tuple(after)
+
+    def _layer(self, index: int, layer: nn.GRU, by_level: _ByLevel, below: Tensor, before: Tensor) -> Tensor:
+        """``below`` (time, batch, channels) → the layer's units (time, batch, hidden)."""
+        if below.device.type != "cpu":
+            heard = torch.cat([by_level.d(), below] if index == 0 else [below, by_level.d()], dim=-1)
+            return torch.as_tensor(layer(heard.transpose(0, 1), before[None].contiguous())[0].transpose(0, 1))
+        weight, recurrent, bias, recurrent_bias = layer.parameters()
+        size = self.config.dense_size if index == 0 else self.config.hidden_size
+        left, right = weight[:, :size], weight[:, size:]
+        of_d, of_below = (left, right) if index == 0 else (right, left)
+        two_gates = 2 * self.config.hidden_size
+        always = torch.cat([bias[:two_gates] + recurrent_bias[:two_gates], bias[two_gates:]])
+        gates = by_level.linear(of_d, always)
+        if below.shape[-1]:
+            gates = gates + below @ of_below.t()
+        return scan(gates, before, recurrent, recurrent_bias[two_gates:])
+
+
+class _ByLevel:
+    """d of a block, and what linear maps make of it: by way of a table where there are no more codes than that."""
+
+    def __init__(self, dense: nn.Embedding | nn.Linear, level: Tensor, levels: int) -> None:
+        self.codes = None
+        if isinstance(dense, nn.Embedding):
+            self.codes = codes_of(level, levels)  # (time, batch)
+            self.rows = torch.tanh(dense.weight)  # (levels, dense)
+        else:
+            level = level.unsqueeze(-1)
+            self.rows = torch.cat([level, torch.tanh(dense(level))], dim=-1)  # (time, batch, dense)
+
+    def d(self) -> Tensor:
+        """(time, batch, dense)."""
+        return self.rows if self.codes is None else F.embedding(self.codes, self.rows)
+
+    def linear(self, weight: Tensor, bias: Tensor) -> Tensor:
+        """W d + b: ``weight`` (out, dense), ``bias`` (out,) → (time, batch, out)."""
+        if self.codes is None:
+            return F.linear(self.rows, weight, bias)
+        with torch.autocast(self.rows.device.type, enabled=False):  # a small product, heard at every sample
+            return F.embedding(self.codes, F.linear(self.rows, weight, bias))

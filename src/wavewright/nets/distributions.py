@@ -107,9 +107,11 @@ class LogisticMixture:
         """``parameters`` (batch, size, time), ``codes`` (batch, time) → −ln p, (batch, time)."""
         logits, means, log_scales = self.split(parameters)  # (batch, components, time) each
         codes = codes.long().unsqueeze(1)  # (batch, 1, time)
-        levels = codes.to(parameters.dtype) * (2.0 / (self.levels - 1)) - 1.0
+        levels = codes.double() * (2.0 / (self.levels - 1)) - 1.0
+        # A single-precision level may be off by part of the narrowest scale; the difference may be rounded.
+        distance = (levels - means.double()).to(parameters.dtype)
         narrow = torch.exp(-log_scales)
-        a, h = (levels - means) * narrow, narrow / (self.levels - 1)
+        a, h = distance * narrow, narrow / (self.levels - 1)
         below, above = F.logsigmoid(a + h), F.logsigmoid(h - a)  # not above the bin, not below it
         inside = below + above + torch.log(-torch.expm1(-2.0 * h))
         log_p = torch.where(codes == 0, below, torch.where(codes == self.levels - 1, above, inside))
