@@ -43,3 +43,7 @@ class RunError(WavewrightError):
 
 class OutputError(WavewrightError):
     """A place that cannot be written, or that holds something which would be lost."""
+
+
+class SoundCardError(WavewrightError):
+    """A sound card that is missing, busy, or cannot do what was asked of it."""

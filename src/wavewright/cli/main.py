@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": "the figures of a run, on its own held-out part or on another pair",
     "report": "the page of a run: players, plots, history",
     "export": "write a model file that other players read",
+    "live": "play a twin through the sound card",
     "info": "what a run, a model file or a sound file holds",
 }
 """Every command and its line in the help; the file of the same name in this folder reads its flags and runs it."""
