@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from wavewright.nets.contract import State
 from wavewright.nets.distributions import LogisticMixture, codes_of, distribution_for
 from wavewright.nets.generator import Generator
-from wavewright.nets.gru_scan import scan
+from wavewright.nets.gru_scan import always, layer_over, scan
 from wavewright.settings import checked, setting
 
 
@@ -139,18 +139,16 @@ class AudioRNN(Generator):
     def _layer(self, index: int, layer: nn.GRU, by_level: _ByLevel, below: Tensor, before: Tensor) -> Tensor:
         """``below`` (time, batch, channels) → the layer's units (time, batch, hidden)."""
         if below.device.type != "cpu":
-            heard = torch.cat([by_level.d(), below] if index == 0 else [below, by_level.d()], dim=-1)
-            return torch.as_tensor(layer(heard.transpose(0, 1), before[None].contiguous())[0].transpose(0, 1))
-        weight, recurrent, bias, recurrent_bias = layer.parameters()
+            heard = [by_level.d(), below] if index == 0 else [below, by_level.d()]
+            return layer_over(layer, torch.cat(heard, dim=-1), before)
+        weight, recurrent, _, recurrent_bias = layer.parameters()
         size = self.config.dense_size if index == 0 else self.config.hidden_size
         left, right = weight[:, :size], weight[:, size:]
         of_d, of_below = (left, right) if index == 0 else (right, left)
-        two_gates = 2 * self.config.hidden_size
-        always = torch.cat([bias[:two_gates] + recurrent_bias[:two_gates], bias[two_gates:]])
-        gates = by_level.linear(of_d, always)
+        gates = by_level.linear(of_d, always(layer))
         if below.shape[-1]:
             gates = gates + below @ of_below.t()
-        return scan(gates, before, recurrent, recurrent_bias[two_gates:])
+        return scan(gates, before, recurrent, recurrent_bias[2 * self.config.hidden_size :])
 
 
 class _ByLevel:

@@ -16,7 +16,8 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 
@@ -39,6 +40,26 @@ def scan(gates: Tensor, first: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     with torch.autocast(gates.device.type, enabled=False):
         exact = gates.float() if gates.dtype in (torch.bfloat16, torch.float16) else gates
         return _Scan.apply(exact, first, weight, bias, half, torch.is_grad_enabled())  # type: ignore[no-any-return, no-untyped-call]
+
+
+def layer_over(layer: nn.GRU, x: Tensor, first: Tensor) -> Tensor:
+    """One layer of torch's over ``x`` (time, batch, inputs) from ``first`` (batch, hidden): (time, batch, hidden).
+
+    By `scan` on a CPU, by torch's own kernels elsewhere.
+    """
+    if x.device.type != "cpu":
+        own = layer.batch_first
+        hidden = layer(x.transpose(0, 1) if own else x, first[None].contiguous())[0]
+        return torch.as_tensor(hidden.transpose(0, 1) if own else hidden)
+    weight, recurrent, _, recurrent_bias = layer.parameters()
+    return scan(F.linear(x, weight, always(layer)), first, recurrent, recurrent_bias[2 * layer.hidden_size :])
+
+
+def always(layer: nn.GRU) -> Tensor:
+    """The biases ``(3 · hidden,)`` that the gates of a layer of torch's have whatever the units are."""
+    _, _, bias, recurrent_bias = layer.parameters()
+    two_gates = 2 * layer.hidden_size
+    return torch.cat([bias[:two_gates] + recurrent_bias[:two_gates], bias[two_gates:]])
 
 
 class _Scan(torch.autograd.Function):

@@ -21,15 +21,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from wavewright.errors import SettingsError
 from wavewright.nets.contract import State
 from wavewright.nets.distributions import LogisticMixture, codes_of, distribution_for
 from wavewright.nets.generator import Generator
+from wavewright.nets.gru_scan import layer_over
 from wavewright.settings import problems_of, setting
 
 LONGEST_FRAME = 4096
@@ -103,10 +106,11 @@ class Tier(nn.Module):
             x = x if above is None else x + above
             if self.controls is not None and controls is not None:
                 x = x + self.controls(controls[..., first :: self.frame].transpose(1, 2))
-            after = []
+            x, after = x.transpose(0, 1), []
             for layer, before in zip(self.each_layer(), state, strict=True):
-                x, last = layer(x, before.unsqueeze(0).contiguous())
-                after.append(last[0])
+                x = layer_over(layer, x, before)  # (frames, batch, hidden)
+                after.append(x[-1].clone())  # a view would keep the whole block alive
+            x = x.transpose(0, 1)
             hidden, state = torch.cat([hidden, x], dim=1) if underway else x, tuple(after)
         below = self.up(hidden).unflatten(2, (self.ratio, -1)).flatten(1, 2)  # (batch, frames · ratio, hidden)
         size = self.frame // self.ratio
@@ -253,4 +257,32 @@ class SampleRNN(Generator):
 
     def _mixed(self, sound: Tensor) -> Tensor:
         """Σⱼ Tⱼ e: ``sound`` (batch, context − 1 + time) → (batch, time, hidden)."""
-        return torch.as_tensor(self.mix(self.hear(sound).transpose(1, 2))).transpose(1, 2)
+        if not isinstance(self.embedding, nn.Embedding) or sound.device.type != "cpu":
+            return torch.as_tensor(self.mix(self.hear(sound).transpose(1, 2))).transpose(1, 2)
+        with torch.autocast("cpu", enabled=False):  # a small product, heard at every sample
+            tables = torch.einsum("ke,hej->jkh", self.embedding.weight, self.mix.weight)  # (context, levels, hidden)
+        return _Summed.apply(codes_of(sound, self.config.levels), tables)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Summed(torch.autograd.Function):
+    """Rows of a table for each of the last samples, summed: a convolution of embeddings without its products."""
+
+    @staticmethod
+    def forward(ctx: Any, codes: Tensor, tables: Tensor) -> Tensor:
+        """``codes`` (batch, context − 1 + time), ``tables`` (context, levels, hidden) → (batch, time, hidden)."""
+        context, levels, hidden = tables.shape
+        ctx.save_for_backward(codes)
+        ctx.shape = tables.shape
+        rows = codes.unfold(1, context, 1) + levels * torch.arange(context)  # (batch, time, context)
+        summed = F.embedding_bag(rows.reshape(-1, context), tables.reshape(-1, hidden), mode="sum")
+        return summed.view(codes.shape[0], -1, hidden)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, wanted: Tensor) -> tuple[None, Tensor]:
+        (codes,), time = ctx.saved_tensors, wanted.shape[1]
+        rows = wanted.reshape(-1, wanted.shape[2])
+        by_tables = rows.new_zeros(ctx.shape)
+        for place, table in enumerate(by_tables):
+            table.index_add_(0, codes[:, place : place + time].reshape(-1), rows)
+        return None, by_tables
