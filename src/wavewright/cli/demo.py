@@ -15,7 +15,7 @@ from wavewright.cli.flags import POSITIONAL, option, parse
 class Arguments:
     """Show the whole way on built-in sounds: data, check, training, result, export, report."""
 
-    job: Annotated[Literal["emulate"], POSITIONAL, option("which job to show", metavar="[JOB]")] = "emulate"
+    job: Annotated[Literal["emulate", "generate"], POSITIONAL, option("which job to show", metavar="[JOB]")] = "emulate"
     output: Annotated[Path, option("the folder that all of it goes to", short="-o", metavar="FOLDER")] = Path("demo")
     minutes: Annotated[float, option("how long to train")] = 2.0
     force: Annotated[bool, option("replace an earlier demo there", short="-f")] = False
@@ -25,6 +25,11 @@ class Arguments:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "demo", words)
+    return {"emulate": emulate, "generate": generate}[arguments.job](arguments)
+
+
+def emulate(arguments: Arguments) -> int:
+    """A circuit becomes a twin."""
     from wavewright.jobs import demo
     from wavewright.train.progress import reporter_for
 
@@ -54,6 +59,40 @@ def main(words: Sequence[str]) -> int:
             "esr": done.esr,
             "unheard_esr": done.unheard_esr,
             "model": str(done.model),
+            "report": str(done.page),
+        }
+    )
+    return 0
+
+
+def generate(arguments: Arguments) -> int:
+    """A kit of drums and strings becomes new sounds."""
+    from wavewright.jobs.generate_demo import generate_demo
+    from wavewright.train.progress import reporter_for
+
+    voice = arguments.voice
+    done = generate_demo(
+        arguments.output,
+        voice.say,
+        reporter_for(quiet=not voice.speaks),
+        minutes=arguments.minutes,
+        force=arguments.force,
+    )
+    voice.say(
+        "",
+        f"{len(done.sounds)} new sounds in {done.folder / 'new'}, {done.bits:.2f} bits a sample on sounds held out.",
+        f"Open {done.page} in a browser. With sounds of your own:",
+        "",
+        "  wavewright train generate FOLDER -o myrun",
+        "  wavewright sample myrun -o new.wav --count 8",
+        "  wavewright report myrun",
+    )
+    voice.result(
+        {
+            "folder": str(done.folder),
+            "run": str(done.run),
+            "bits": done.bits,
+            "sounds": [str(sound) for sound in done.sounds],
             "report": str(done.page),
         }
     )

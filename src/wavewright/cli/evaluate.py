@@ -1,4 +1,4 @@
-"""``wavewright evaluate``: how near the twin comes to the device."""
+"""``wavewright evaluate``: how near the twin comes to the device. Runs of generate go to `evaluate_generator`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from wavewright.cli.console import Voice, table
-from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.cli.flags import POSITIONAL, first_place, option, parse
 from wavewright.errors import SettingsError
 
 NAMES = {
@@ -43,6 +43,13 @@ class Arguments:
 
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
+    from wavewright.train.run import job_of
+
+    run = first_place(words)
+    if run is not None and job_of(run) == "generate":
+        from wavewright.cli import evaluate_generator
+
+        return evaluate_generator.main(words)
     arguments = parse(Arguments, "evaluate", words)
     if len(arguments.recordings) not in (0, 2):
         raise SettingsError(

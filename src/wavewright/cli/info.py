@@ -24,9 +24,10 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(Arguments, "info", words)
     path = arguments.path
     if path.is_dir() or path.suffix.lower() == ".nam":
-        from wavewright.jobs import twin
+        from wavewright.jobs import generator, twin
+        from wavewright.train.run import job_of
 
-        facts = twin.describe(path)
+        facts = generator.describe(path) if job_of(path) == "generate" else twin.describe(path)
     else:
         from wavewright.audio import files
 

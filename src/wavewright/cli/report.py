@@ -13,7 +13,9 @@ from wavewright.cli.flags import POSITIONAL, option, parse
 
 @dataclass(frozen=True)
 class Arguments:
-    """Write the page of a run: players for dry, wet and twin, plots, figures, history; one file, no network needed."""
+    """Write the page of a run: players, plots, figures, history; one file, no network needed.
+
+    For a twin: dry, wet and twin on one clock. For a generator: new sounds, each beside the nearest one learned."""
 
     run: Annotated[Path, POSITIONAL, option("the run folder", metavar="RUN")]
     output: Annotated[
@@ -26,9 +28,11 @@ class Arguments:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "report", words)
-    from wavewright.jobs import twin_report
+    from wavewright.jobs import generate_report, twin_report
+    from wavewright.train.run import job_of
 
-    page = twin_report.write(arguments.run, arguments.output, force=arguments.force)
+    write = generate_report.write if job_of(arguments.run) == "generate" else twin_report.write
+    page = write(arguments.run, arguments.output, force=arguments.force)
     arguments.voice.say(f"open {page} in a browser: sounds, plots and figures, all in that one file")
     arguments.voice.result({"report": str(page)})
     return 0

@@ -10,11 +10,15 @@ from typing import Annotated, Any
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse, value_of
 from wavewright.errors import SettingsError
+from wavewright.jobs.generate_settings import GenerateSettings
 from wavewright.jobs.settings import EmulateSettings
 from wavewright.settings import did_you_mean, from_mapping
 from wavewright.train.settings import BUDGETS, with_budget
 
-JOBS = {"emulate": "a dry and a wet recording become a digital twin of the device"}
+JOBS = {
+    "emulate": "a dry and a wet recording become a digital twin of the device",
+    "generate": "a folder of sounds becomes new sound, sample by sample",
+}
 
 
 @dataclass(frozen=True)
@@ -34,20 +38,43 @@ class EmulateArguments:
     voice: Voice = field(default_factory=Voice)
 
 
+@dataclass(frozen=True)
+class GenerateArguments:
+    """Learn a folder of sounds, to draw new ones with `wavewright sample`.
+
+    Any formats, rates and channels. Without a budget it trains for a quarter of an hour. Ctrl-C stops it at any time;
+    --resume goes on.
+    """
+
+    sources: Annotated[
+        tuple[Path, ...],
+        POSITIONAL,
+        option(
+            "sound files, folders of them, or a store of `wavewright prepare`; not needed with --resume",
+            metavar="FOLDER …",
+        ),
+    ]
+    output: Annotated[Path, option("the run: a new folder", short="-o", metavar="RUN")]
+    resume: Annotated[bool, option("go on with the run in that folder; more of a budget may be given")] = False
+    force: Annotated[bool, option("begin anew where the folder holds a run already", short="-f")] = False
+    settings: GenerateSettings = field(default_factory=GenerateSettings)
+    voice: Voice = field(default_factory=Voice)
+
+
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     if not words or words[0] in ("-h", "--help"):
         print("usage: wavewright train JOB …   (wavewright train JOB --help tells its options)\n")
-        print("\n".join(f"  {name}  {line}" for name, line in JOBS.items()))
+        print("\n".join(f"  {name:<10}{line}" for name, line in JOBS.items()))
         return 0 if words else 2
     if words[0] not in JOBS:
         raise SettingsError([f"unknown job {words[0]!r}: {did_you_mean(words[0], JOBS)}"])
-    return train_emulate(words[1:])
+    return {"emulate": train_emulate, "generate": train_generate}[words[0]](words[1:])
 
 
 def train_emulate(words: Sequence[str]) -> int:
     """``wavewright train emulate DRY WET -o RUN``."""
-    arguments = parse(EmulateArguments, "train emulate", words, _kept_settings(words))
+    arguments = parse(EmulateArguments, "train emulate", words, _kept_settings(EmulateSettings, words))
     given = arguments.recordings
     if len(given) != 2 and not (arguments.resume and not given):
         raise SettingsError([f"train emulate wants two recordings, DRY and WET; {len(given)} were given"])
@@ -88,14 +115,58 @@ def train_emulate(words: Sequence[str]) -> int:
     return 130 if outcome.status == "interrupted" else 0
 
 
-def _kept_settings(words: Sequence[str]) -> Any:
+def train_generate(words: Sequence[str]) -> int:
+    """``wavewright train generate FOLDER -o RUN``."""
+    kept = _kept_settings(GenerateSettings, words) or GenerateSettings()
+    arguments = parse(GenerateArguments, "train generate", words, kept)
+    if not arguments.sources and not arguments.resume:
+        raise SettingsError(["train generate wants a folder of sounds; none was given"])
+    if arguments.resume and (arguments.force or arguments.sources):
+        raise SettingsError(["--resume goes on with a run and its own sounds; leave --force and the folders away"])
+    from wavewright.cli.bar import Bar
+    from wavewright.jobs import generate
+    from wavewright.train.progress import reporter_for
+    from wavewright.train.run import own_rank
+
+    voice = arguments.voice if own_rank() == 0 else Voice(quiet=True)
+    reporter = reporter_for(quiet=not voice.speaks)
+    run, settings = arguments.output, arguments.settings
+    if arguments.resume:
+        outcome = generate.resume(run, settings, reporter)
+    else:
+        with Bar("preparing", "files", voice) as bar:
+            begun = generate.begin(
+                arguments.sources, run, settings, reporter, force=arguments.force, progress=bar.update
+            )
+        outcome = generate.learn(begun, settings, reporter)
+    if outcome.status == "interrupted":
+        voice.say(f"stopped after {outcome.step} steps; go on with: wavewright train generate -o {run} --resume")
+    elif outcome.best is not None:
+        voice.say(
+            f"{run}: {outcome.best:.3f} bits a sample on held-out sounds, after {outcome.seconds / 60:.1f} minutes",
+            f"next: wavewright sample {run} -o NEW.wav, wavewright evaluate {run}, wavewright report {run}",
+        )
+    voice.result(
+        {
+            "run": str(run),
+            "status": outcome.status,
+            "best_bits": outcome.best,
+            "best_step": outcome.best_step,
+            "steps": outcome.step,
+            "seconds": outcome.seconds,
+        }
+    )
+    return 130 if outcome.status == "interrupted" else 0
+
+
+def _kept_settings(kind: type[Any], words: Sequence[str]) -> Any:
     """With ``--resume``, the settings that the run was begun with: they are the defaults, and flags win over them."""
     folder = value_of(words, "-o", "--output")
     if "--resume" not in words or folder is None:
         return None
     from wavewright.train.run import RunFolder
 
-    kept = from_mapping(EmulateSettings, RunFolder.open(Path(folder)).settings)
+    kept = from_mapping(kind, RunFolder.open(Path(folder)).settings)
     if any(value_of(words, f"--{name.replace('_', '-')}") for name in (*BUDGETS, "until", "until_esr", "until_bits")):
         return replace(kept, train=with_budget(kept.train))  # the budget on the command line replaces the old one
     return kept

@@ -230,6 +230,15 @@ class RunFolder:
                 part.unlink(missing_ok=True)
 
 
+def job_of(path: Path) -> str | None:
+    """The job of the run at ``path``; None where it is no folder, as a model file is none.
+
+    Raises:
+        RunError: a folder that is no run, or a damaged one.
+    """
+    return RunFolder.open(path).job if path.is_dir() else None
+
+
 def refuse_place(path: Path, *, force: bool = False) -> None:
     """Raise where a run cannot be begun at ``path``. Meant to be called before any work; writes nothing.
 

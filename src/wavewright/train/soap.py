@@ -106,8 +106,9 @@ def _begin(state: dict[str, Any], gradient: Tensor) -> None:
     state["step"] = torch.zeros((), dtype=torch.int64)
     state["first"], state["second"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
     state["left"], state["right"] = gradient @ gradient.mT, gradient.mT @ gradient
-    state["left_basis"] = torch.linalg.eigh(state["left"])[1]
-    state["right_basis"] = torch.linalg.eigh(state["right"])[1]
+    # contiguous, as they come back from a checkpoint: another order in memory rounds products differently
+    state["left_basis"] = torch.linalg.eigh(state["left"])[1].contiguous()
+    state["right_basis"] = torch.linalg.eigh(state["right"])[1].contiguous()
 
 
 def _turn(state: dict[str, Any]) -> None:
@@ -121,6 +122,6 @@ def _turn(state: dict[str, Any]) -> None:
         values = (basis * (matrix @ basis)).sum(1)  # (n, size): Rayleigh quotients of the columns
         order = values.argsort(dim=-1, descending=True)
         basis = basis.take_along_dim(order[:, None, :], dim=2)
-        state[f"{side}_basis"] = torch.linalg.qr(matrix @ basis)[0]
+        state[f"{side}_basis"] = torch.linalg.qr(matrix @ basis)[0].contiguous()
         along = order[:, :, None] if axis == 1 else order[:, None, :]
         state["second"] = state["second"].take_along_dim(along, dim=axis)

@@ -1,0 +1,115 @@
+"""What the job generate can be told, in training and in sampling. No torch here: ``--help`` reads these."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wavewright.errors import SettingsError
+from wavewright.nets.names import GENERATOR_NAMES
+from wavewright.settings import setting
+from wavewright.train.settings import TrainSettings
+
+JOB = "generate"
+"""What a run of this job calls it."""
+
+STORE = "data"
+"""Folder of the corpus in a run."""
+
+HIGHEST_RATE = 16_000
+"""Hz to which a corpus of a higher rate is brought where none is asked for: every sample is a step of the network."""
+
+QUANTIZATIONS = ("mu-law", "linear", "16-bit")
+CLASSES = ("none", "folder", "name")
+
+
+@dataclass(frozen=True)
+class GenerateSettings:
+    """New sound from a folder of sounds, one sample after the other. The defaults work untouched."""
+
+    network: str = setting("sample-wavenet", "which network", choices=GENERATOR_NAMES)
+    size: int | None = setting(None, "its width: units or channels a layer; absent for its own", low=1, high=4096)
+    layers: int | None = setting(None, "how many layers it has; absent for its own", low=1, high=200)
+    rate: int | None = setting(
+        None, "Hz to train at; absent: the rate most files have, at most 16,000", low=1000, high=192_000
+    )
+    quantization: str = setting(
+        "mu-law", "how a sample is coded: 256 codes of mu-law, 256 linear ones, or 16 bits", choices=QUANTIZATIONS
+    )
+    pre_emphasis: float = setting(
+        0.0, "lifts the highs before coding and lowers them after, and the coding's hiss with them", low=0.0, high=0.97
+    )
+    classes: str = setting("none", "learn what kind a sound is, from its folder or its file name", choices=CLASSES)
+    class_part: int = setting(0, "which part of the file name, counted from 0, parts ending at _ - or space", low=0)
+    onset: bool = setting(False, "let the network know the time since the sound began: for one-shots")
+    envelope: bool = setting(False, "let the network know the coarse loudness, so that it can be asked for")
+    tail: float = setting(0.0, "seconds of silence learned behind each sound, so that one-shots end", low=0, high=10)
+    held_out: float = setting(0.1, "share of the files that training never hears", above=0, high=0.9)
+    held_out_files: str | None = setting(None, "those files by name instead, with wildcards: '*_[567].wav'")
+    window: int | None = setting(
+        None, "samples of a sequence in one step; absent: what suits the network", low=16, high=1_000_000
+    )
+    batch: int | None = setting(
+        None, "sequences a step, for each process; absent: what suits the network", low=1, high=4096
+    )
+    train: TrainSettings = field(default_factory=TrainSettings)
+
+
+WEIGHTS = ("float32", "int8")
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """What new sound is wanted, and how daring."""
+
+    seconds: float | None = setting(None, "length of each; absent: the median length of the sounds learned", above=0)
+    count: int = setting(1, "how many", low=1, high=10_000)
+    draw: int | None = setting(None, "draw so many and keep the likeliest `count` of them", low=1, high=10_000)
+    seed: int = setting(0, "what every random choice follows from: the same seed gives the same sound", low=0)
+    temperature: str = setting(
+        "1", "how daring: 1 as learned, below 1 safer; or over time, seconds:temperature, '0:1.0,2:0.7'"
+    )
+    top_k: int = setting(0, "draw among the k likeliest codes only; 0 for all", low=0, high=65_536)
+    top_p: float = setting(1.0, "draw among the likeliest codes that make up this share", above=0, high=1)
+    prompt: Path | None = setting(None, "a sound file to go on from: any rate, channels, length")  # noqa: RUF009
+    prompt_seconds: float | None = setting(None, "use only the end of the prompt, so many seconds", above=0)
+    with_prompt: bool = setting(True, "write the prompt in front of what continues it (--no-with-prompt: not)")
+    label: str | None = setting(None, "which class; absent: all in turn", flags=("--class",))
+    envelope: Path | None = setting(None, "a sound file whose loudness over time is followed")  # noqa: RUF009
+    weights: str = setting(
+        "float32", "arithmetic of the sampler: exact, or int8, several times faster", choices=WEIGHTS
+    )
+    redraw: int = setting(2, "how often a sound that is silent, noise or a loop is drawn again", low=0, high=100)
+
+
+def temperature_points(text: str) -> tuple[tuple[float, float], ...]:
+    """What a temperature setting says: (seconds, temperature) in rising order; between them it goes in a straight line.
+
+    Raises:
+        SettingsError: not a number above 0, nor such a list.
+
+    >>> temperature_points("0.8")
+    ((0.0, 0.8),)
+    >>> temperature_points("0:1.0, 2.5:0.7")
+    ((0.0, 1.0), (2.5, 0.7))
+    """
+    points = []
+    for part in text.split(","):
+        when, colon, value = part.rpartition(":")
+        try:
+            point = (float(when) if colon else 0.0, float(value))
+        except ValueError:
+            point = (math.nan, math.nan)
+        if not (point[0] >= 0 and 0 < point[1] < math.inf):
+            raise SettingsError(
+                [
+                    f"setting temperature = {text!r}: must be a number above 0, or seconds:temperature pairs such as "
+                    "0:1.0,2:0.7"
+                ]
+            )
+        points.append(point)
+    if any(later[0] <= earlier[0] for earlier, later in itertools.pairwise(points)):
+        raise SettingsError([f"setting temperature = {text!r}: its seconds must rise"])
+    return tuple(points)

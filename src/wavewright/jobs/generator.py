@@ -1,0 +1,103 @@
+"""A trained generator, opened from its run: what sampling, judging and the report begin with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wavewright.data.controls import Controls
+from wavewright.data.encoding import Encoding
+from wavewright.errors import ModelFileError, RunError
+from wavewright.jobs.generate_settings import JOB, GenerateSettings
+from wavewright.jobs.material import Material, kept_material
+from wavewright.jobs.trained import trained_network
+#FAULTS from wavewright.metrics.faults import Reference
+from wavewright.nets import registry
+from wavewright.nets.generator import Generator
+from wavewright.settings import from_mapping
+from wavewright.train import model_file
+from wavewright.train.run import RunFolder
+
+REFERENCE_SOUNDS = 64
+"""How many of the sounds learned say what is ordinary."""
+
+
+@dataclass(frozen=True)
+class OpenGenerator:
+    """A network ready to draw, and how its codes become sound."""
+
+    run: RunFolder
+    network: Generator
+    settings: GenerateSettings
+    encoding: Encoding
+    controls: Controls
+
+    @property
+    def rate(self) -> int:
+        """Sample rate in Hz."""
+        return int(self.run.rate or 0)
+
+    @property
+    def name(self) -> str:
+        """The run folder's name."""
+        return self.run.path.resolve().name
+
+    @property
+    def median_seconds(self) -> float:
+        """Half of the sounds learned are shorter."""
+        return float(self.run.info["extra"]["median_seconds"])
+
+    @cached_property
+    def reference(self) -> Reference:
+        """What is ordinary in the sounds learned: what new ones are held against."""
+        learned = self.material.learned
+        some = learned[:: max(1, len(learned) // REFERENCE_SOUNDS)]
+        return Reference.of([np.array(self.material.sound(sound)) for sound in some], self.rate)
+
+    @cached_property
+    def material(self) -> Material:
+        """The sounds it was trained on, and those held out."""
+        return kept_material(self.run, self.settings)
+
+
+def open_generator(path: Path) -> OpenGenerator:
+    """The generator in a run folder.
+
+    Raises:
+        RunError, ModelFileError: there is none, or it is damaged.
+    """
+    run = RunFolder.open(path)
+    if run.job != JOB:
+        raise RunError(f"run {path} belongs to the job {run.job}, not {JOB}; name a run of train generate")
+    network = trained_network(run)
+    if not isinstance(network, Generator):
+        raise ModelFileError(f"{run.model} holds a network that continues no sound; train again")
+    settings = from_mapping(GenerateSettings, run.settings)
+    extra = run.info["extra"]
+    controls = Controls(int(run.rate or 0), tuple(extra["classes"]), onset=settings.onset, envelope=settings.envelope)
+    return OpenGenerator(run, network, settings, from_mapping(Encoding, extra["encoding"]), controls)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What `wavewright info` tells of a run."""
+    opened = open_generator(path)
+    saved = model_file.load(opened.run.model)
+    kind, _ = registry.config_of(opened.network)
+    return {
+        "name": opened.name,
+        "job": JOB,
+        "network": kind,
+        "weights": sum(parameter.numel() for parameter in opened.network.parameters()),
+        "receptive_field": opened.network.receptive_field,
+        "rate": opened.rate,
+        "quantization": opened.encoding.quantization,
+        "pre_emphasis": opened.encoding.pre_emphasis,
+        "classes": ", ".join(opened.controls.classes) or None,
+        "step": saved.step,
+        **saved.figures,
+        "trained_on": ", ".join(opened.run.info["extra"]["sources"]),
+    }
