@@ -1,0 +1,247 @@
+"""Samples a network that continues sounds, one sample after the other: the one door to all samplers.
+
+Behind it the network is a list of operations (`sampler_program`), run by compiled kernels (`sampler_kernels`): state
+carried from sample to sample, tables for what follows from one code alone, weights as float32 or as bytes, many streams
+at once. Equal to torch, with the same random numbers, code for code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wavewright.audio.recording import FloatArray
+from wavewright.engine.choice import WIDTH, Choice
+from wavewright.engine.integer_dots import OFFSET
+from wavewright.engine.sampler_kernels import (
+    BYTES_ROOM,
+    COMPONENTS,
+    CONSTANTS,
+    CONTROLS,
+    LEVEL,
+    LEVELS,
+    LOGITS,
+    MASK,
+    ROOM,
+    STREAMS,
+    WIDEST,
+    ZEROS,
+    run,
+)
+from wavewright.engine.sampler_program import KIND, LAGS, LOOKUP, Program, aligned
+from wavewright.engine.sampler_recurrent import write_audio_rnn
+from wavewright.engine.sampler_samplernn import write_sample_rnn
+from wavewright.engine.sampler_tiles import SHAPES, stream_groups, tile_vectors
+from wavewright.engine.sampler_wavenet import write_sample_wavenet
+from wavewright.errors import SettingsError
+from wavewright.nets.audio_rnn import AudioRNN
+from wavewright.nets.distributions import LogisticMixture, codes_of
+from wavewright.nets.generator import Generator
+from wavewright.nets.sample_rnn import SampleRNN
+from wavewright.nets.sample_wavenet import SampleWaveNet
+
+__all__ = ["Choice", "Sampler", "Weights", "bits"]
+
+Weights = Literal["float32", "int8"]
+"""How the weights of products are kept. int8 is several times quicker; `bits` tells what it costs."""
+
+MOST_STREAMS = 1024
+
+WRITERS: dict[type[Generator], Callable[[Any, Program], int]] = {
+    AudioRNN: write_audio_rnn,
+    SampleRNN: write_sample_rnn,
+    SampleWaveNet: write_sample_wavenet,
+}
+"""Networks and what writes them as programs."""
+
+
+class Sampler:
+    """``streams`` sounds of one network, side by side, each with its own state.
+
+    The first sample of all is predicted from silence. The network's weights are taken as they are now: make a new
+    sampler after training on.
+
+    Raises:
+        SettingsError: a network that no kernel serves, or no streams.
+
+    >>> from wavewright.nets.audio_rnn import AudioRNNConfig
+    >>> sampler = Sampler(AudioRNN(AudioRNNConfig(hidden_size=16)), streams=2)
+    >>> codes, nats = sampler.draw(np.random.default_rng(0).random((2, 100, 1)), Choice(temperature=0.9))
+    >>> codes.shape, nats.dtype
+    ((2, 100), dtype('float32'))
+    """
+
+    def __init__(self, net: Generator, streams: int = 1, *, weights: Weights = "float32") -> None:
+        problems = []
+        if not 1 <= streams <= MOST_STREAMS:
+            problems.append(f"streams = {streams}: must be from 1 to {MOST_STREAMS}")
+        if weights not in ("float32", "int8"):
+            problems.append(f"weights = {weights!r}: must be 'float32' or 'int8'")
+        writer = WRITERS.get(type(net))
+        if writer is None:
+            known = ", ".join(kind.__name__ for kind in WRITERS)
+            problems.append(f"{type(net).__name__} has no sampler; there is one for {known}")
+        if problems or writer is None:
+            raise SettingsError(problems)
+        self.net, self.streams, self.weights = net, streams, weights
+        program = Program(streams, weights == "int8", net.controls)
+        with torch.no_grad():
+            said = writer(net, program)
+        self._prepare(program, said)
+        self.reset()
+
+    def _prepare(self, program: Program, said: int) -> None:
+        """Takes all the memory that there will be."""
+        distribution, streams = self.net.distribution, self.streams
+        mixture = isinstance(distribution, LogisticMixture)
+        lags = max([op[LAGS] for op in program.operations if op[KIND] == LOOKUP], default=1)
+        size = 1 << (lags - 1).bit_length()
+        take = np.zeros((max(SHAPES) + 1, streams + 1), np.int64)
+        for width in SHAPES:
+            for rest in range(1, streams + 1):
+                take[width, rest] = stream_groups(rest, width)[0]
+        fixed = np.zeros(CONSTANTS, np.int64)
+        fixed[ZEROS], fixed[STREAMS] = program.zeros(), streams
+        fixed[ROOM], fixed[BYTES_ROOM] = _odd_lines(program.floats, 4), _odd_lines(program.bytes, 1)
+        fixed[WIDEST] = tile_vectors(max(SHAPES) * 64, streams)[0]
+        fixed[LEVEL], fixed[CONTROLS], fixed[LOGITS] = program.level.x, program.controls.x, said
+        fixed[LEVELS], fixed[MASK] = distribution.levels, size - 1
+        fixed[COMPONENTS] = distribution.components if isinstance(distribution, LogisticMixture) else 0
+        limits = np.array(distribution.log_scales if isinstance(distribution, LogisticMixture) else (0.0, 0.0))
+        self._fills, self._byte_fills = program.fills, program.byte_fills
+        self._memory = aligned(streams * int(fixed[ROOM]), np.float32).reshape(streams, -1)
+        self._bytes = aligned(streams * int(fixed[BYTES_ROOM]), np.uint8).reshape(streams, -1)
+        self._cursors = np.zeros(program.rings, np.int64)
+        self._past = np.zeros((streams, size), np.int64)
+        self._position = np.zeros(1, np.int64)
+        self._program = (*program.table(), *program.weights(), take, fixed, limits)
+        count = 0 if mixture else -(-distribution.levels // WIDTH) * WIDTH
+        self._scratch = (np.zeros(3 * count), np.zeros(count, np.int64))
+
+    def reset(self) -> None:
+        """Forgets all: the next sample is the first of a sound."""
+        self._memory[:] = 0.0
+        for place, values in self._fills:
+            self._memory[:, place : place + len(values)] = values
+        self._bytes[:] = OFFSET
+        for place, cells in self._byte_fills:
+            self._bytes[:, place : place + len(cells)] = cells
+        self._cursors[:] = 0
+        # The first input is the code of silence; networks that hear further back begin with levels of zero there.
+        levels = self.net.distribution.levels
+        self._past[:] = int(codes_of(torch.zeros(()), levels))
+        self._past[:, -1] = levels // 2
+        self._position[:] = 0
+
+    def listen(self, codes: NDArray[np.integer[Any]], controls: FloatArray | None = None) -> NDArray[np.float64]:
+        """Takes a prompt in: ``codes`` (streams, time), ``controls`` (streams, controls, time).
+
+        Returns:
+            What the network thought of each stream: the sum of −ln p over time, (streams,).
+
+        Raises:
+            SettingsError: shapes that do not fit, codes that there are not, controls that are no numbers.
+        """
+        given = np.asarray(codes)
+        levels = self.net.distribution.levels
+        problems = []
+        if given.ndim != 2 or given.shape[0] != self.streams or given.dtype.kind not in "iu":
+            problems.append(
+                f"codes of shape {given.shape}, {given.dtype}: must be (streams = {self.streams}, time), whole numbers"
+            )
+        elif given.size and not (given.min() >= 0 and given.max() < levels):
+            problems.append(f"codes from {given.min()} to {given.max()}: must be from 0 to {levels - 1}")
+        if problems:
+            raise SettingsError(problems)
+        heard = np.ascontiguousarray(given, np.int32).copy()
+        nats = np.empty(heard.shape, np.float32)
+        self._run(heard, nats, True, np.zeros((0, 0, self.net.distribution.draws)), Choice(), controls)
+        return np.asarray(nats.sum(axis=1, dtype=np.float64))
+
+    def draw(
+        self, uniforms: NDArray[np.float64], choice: Choice | None = None, controls: FloatArray | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Goes on, one sample for each of ``uniforms`` (streams, time, draws) in [0, 1).
+
+        ``controls`` are (streams, controls, time), of the samples to be drawn.
+
+        Returns:
+            codes (streams, time), and the −ln p of each at temperature 1 with all codes kept.
+
+        Raises:
+            SettingsError: shapes that do not fit, uniforms outside [0, 1), a filter for a mixture.
+        """
+        choice = Choice() if choice is None else choice
+        chances = np.ascontiguousarray(uniforms, np.float64)
+        wanted = self.net.distribution.draws
+        problems = []
+        if chances.ndim != 3 or chances.shape[0] != self.streams or chances.shape[2] != wanted:
+            problems.append(
+                f"uniforms of shape {chances.shape}: must be (streams = {self.streams}, time, draws = {wanted})"
+            )
+        elif chances.size and not (chances.min() >= 0 and chances.max() < 1):
+            problems.append(f"uniforms from {chances.min()} to {chances.max()}: must be at least 0 and below 1")
+        if isinstance(self.net.distribution, LogisticMixture) and (choice.top_k != 0 or choice.top_p != 1.0):
+            problems.append(
+                f"top_k = {choice.top_k}, top_p = {choice.top_p}: a mixture of logistics has no codes to leave out; "
+                "leave both at 0 and 1, and lower the temperature"
+            )
+        if problems:
+            raise SettingsError(problems)
+        codes = np.empty(chances.shape[:2], np.int32)
+        nats = np.empty(chances.shape[:2], np.float32)
+        self._run(codes, nats, False, chances, choice, controls)
+        return codes, nats
+
+    def _run(
+        self,
+        codes: NDArray[np.int32],
+        nats: NDArray[np.float32],
+        given: bool,
+        uniforms: NDArray[np.float64],
+        choice: Choice,
+        controls: FloatArray | None,
+    ) -> None:
+        shape = (self.streams, self.net.controls, codes.shape[1])
+        if controls is None and self.net.controls == 0:
+            controls = np.zeros(shape, np.float32)
+        if controls is None or controls.shape != shape or not np.isfinite(controls).all():
+            found = "none" if controls is None else f"of shape {controls.shape}"
+            raise SettingsError(
+                [f"controls: {found}; must be (streams, controls, time) = {shape}, numbers that are finite"]
+            )
+        run(
+            *self._program, self._memory, self._bytes, self._cursors, self._past, self._position,
+            np.ascontiguousarray(controls, np.float32), given, uniforms, choice.temperatures(codes.shape[1]),
+            choice.top_k, choice.top_p, *self._scratch, codes, nats,
+        )  # fmt: skip
+
+
+def _odd_lines(count: int, size: int) -> int:
+    """``count`` numbers of ``size`` bytes up to an odd number of cache lines: so no two streams fall into one set."""
+    lines = -(-count * size // 64)
+    return (lines + 1 - lines % 2) * 64 // size
+
+
+def bits(
+    net: Generator,
+    codes: NDArray[np.integer[Any]],
+    controls: FloatArray | None = None,
+    *,
+    weights: Weights = "float32",
+) -> float:
+    """−log2 p in bits a sample of ``codes`` (streams, time), from silence on, as a sampler with ``weights`` sees it.
+
+    The difference of two calls is what int8 costs.
+
+    Raises:
+        SettingsError: as `Sampler.listen`; no codes at all.
+    """
+    if np.size(codes) == 0:
+        raise SettingsError(["there are no codes to judge: give at least one"])
+    nats = Sampler(net, len(codes), weights=weights).listen(codes, controls)
+    return float(nats.sum() / np.size(codes) / np.log(2))
