@@ -11,48 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from generator_runs import RATE, SIZES, settings, tones
 
 from wavewright.audio import files
 from wavewright.audio.recording import Recording
 from wavewright.data.store import Store
 from wavewright.errors import AudioFileError, DataError, RunError, SettingsError
 from wavewright.jobs import generate
-from wavewright.jobs.generate_settings import GenerateSettings, temperature_points
+from wavewright.jobs.generate_settings import temperature_points
 from wavewright.jobs.generator import describe, open_generator
 from wavewright.nets.sample_wavenet import SampleWaveNet
 from wavewright.train.progress import Silent
 from wavewright.train.run import RunFolder
-from wavewright.train.settings import TrainSettings
-
-RATE = 4000
-NETWORKS = {"audio-rnn": 8, "sample-wavenet": 4, "sample-rnn": 8, "sample-rnn-two-tier": 8}
-SOUNDS = 5
-
-
-def settings(network: str = "audio-rnn", **others: object) -> GenerateSettings:
-    """A small network that trains for a few steps."""
-    told: dict[str, object] = {"steps": 4, "threads": 1, "preview_minutes": None, "device": "cpu"}
-    train = TrainSettings(**{**told, **others.pop("train", {})})  # type: ignore[arg-type, dict-item]
-    values: dict[str, object] = {"size": NETWORKS[network], "batch": 3, "window": 64, "held_out": 0.3}
-    return GenerateSettings(network=network, train=train, **{**values, **others})  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Decaying tones of two kinds, in folders of their own."""
-    place = tmp_path / "sounds"
-    for kind, hertz in (("low", 110.0), ("high", 440.0)):
-        (place / kind).mkdir(parents=True)
-        for number in range(SOUNDS):
-            t = np.arange(500 + 60 * number) / RATE
-            sound = 0.7 * np.sin(2 * np.pi * hertz * (1 + 0.02 * number) * t) * np.exp(-9 * t)
-            recording = Recording(sound[np.newaxis].astype(np.float32), RATE)
-            files.write(place / kind / f"{kind}_{number}.wav", recording, subtype="PCM_16")
-    return place
-
-
-def weights(task: generate.GenerateTask) -> list[torch.Tensor]:
-    return [value.clone() for value in task.network.state_dict().values()]
+    return tones(tmp_path / "sounds")
 
 
 def at_step(task: generate.GenerateTask, step: int, act: Callable[[], None]) -> None:
@@ -66,7 +41,7 @@ def at_step(task: generate.GenerateTask, step: int, act: Callable[[], None]) -> 
     task.batch = batch  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", SIZES)
 def test_every_network_trains_and_resumes_to_the_same_weights(folder: Path, tmp_path: Path, network: str) -> None:
     told = settings(network, classes="folder", onset=True, tail=0.02, train={"steps": 5})
     straight = generate.begin([folder], tmp_path / "straight", told, Silent())
@@ -83,7 +58,7 @@ def test_every_network_trains_and_resumes_to_the_same_weights(folder: Path, tmp_
     assert facts["rate"] == RATE
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", SIZES)
 @pytest.mark.parametrize("quantization", ["mu-law", "16-bit"])
 def test_judging_is_the_cost_of_every_sample_after_all_before_it(
     folder: Path, tmp_path: Path, network: str, quantization: str

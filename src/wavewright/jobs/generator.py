@@ -15,7 +15,7 @@ from wavewright.errors import ModelFileError, RunError
 from wavewright.jobs.generate_settings import JOB, GenerateSettings
 from wavewright.jobs.material import Material, kept_material
 from wavewright.jobs.trained import trained_network
-#FAULTS from wavewright.metrics.faults import Reference
+from wavewright.metrics.faults import Reference
 from wavewright.nets import registry
 from wavewright.nets.generator import Generator
 from wavewright.settings import from_mapping

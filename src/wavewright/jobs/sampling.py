@@ -22,14 +22,13 @@ from numpy.typing import NDArray
 
 from wavewright.audio import files, wav_stream
 from wavewright.audio.recording import FloatArray
-from wavewright.audio.resample import resample
 from wavewright.data.encoding import Decoder
 from wavewright.engine.sampler import Choice, Sampler
-from wavewright.errors import DataError, SettingsError
-from wavewright.jobs.generate_settings import SampleSettings, temperature_points
+from wavewright.errors import SettingsError
+from wavewright.jobs.generate_settings import SampleSettings
 from wavewright.jobs.generator import OpenGenerator
+from wavewright.jobs.sample_request import Request, request
 from wavewright.metrics.faults import faults_of
-from wavewright.settings import problems_of
 
 BLOCK = 4096
 """Samples between two looks at the progress; a multiple of the controls' block."""
@@ -37,27 +36,11 @@ BLOCK = 4096
 SIDE_BY_SIDE = 16
 """Sounds that one sampler draws at once: as many as share the reading of the weights well."""
 
-PROMPT_SECONDS = 30.0
-"""How much of a prompt's end is listened to where nothing is said; no network here remembers longer."""
-
 LONGEST_JUDGED = 60.0
 """Seconds up to which a sound is held until it is whole, looked at, and drawn again where it failed."""
 
 BYTES_A_SAMPLE = 40
 """Memory that a held sample takes at most: its code, its random numbers for a block, its sound, what judging needs."""
-
-QUIETEST_PROMPT = 10 ** (-60 / 20)
-"""Peak below which a prompt counts as silence: -60 dBFS."""
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """The end of a sound file, at the network's rate: as sound ``(time,)`` and as codes ``(time,)``."""
-
-    sound: FloatArray
-    codes: NDArray[Any]
-    told: tuple[str, ...] = ()
-    """What was done to it, in words."""
 
 
 @dataclass(frozen=True)
@@ -97,92 +80,11 @@ class Sampled:
         return self.seconds / self.took if self.took else 0.0
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """`SampleSettings` against one network: everything in samples, everything checked."""
-
-    settings: SampleSettings
-    frames: int
-    temperature: FloatArray
-    prompt: Prompt | None
-    labels: tuple[str | None, ...]
-    """The class of each number."""
-    envelope: FloatArray | None
-
-    @property
-    def prompted(self) -> int:
-        """Samples of the prompt."""
-        return 0 if self.prompt is None else len(self.prompt.codes)
-
-
-def asked(opened: OpenGenerator, settings: SampleSettings) -> _Asked:
-    """What ``settings`` mean for this network.
-
-    Raises:
-        SettingsError: values out of range, or that this network cannot follow; all at once.
-        DataError, AudioFileError: a prompt or an envelope that cannot be used.
-    """
-    problems = problems_of(settings)
-    points: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
-    try:
-        points = temperature_points(settings.temperature)
-    except SettingsError as error:
-        problems += error.problems
-    if opened.network.distribution.draws > 1 and (settings.top_k or settings.top_p < 1):
-        problems.append("settings top_k and top_p choose among codes; a 16-bit network has none, leave them away")
-    if settings.draw is not None and settings.draw < settings.count:
-        problems.append(f"setting draw = {settings.draw}: must be at least count = {settings.count}, of which it keeps")
-    known = opened.controls.classes
-    if settings.label is not None and settings.label not in known:
-        classes = f"its classes are {', '.join(known)}" if known else "it was trained without classes"
-        problems.append(f"setting class = {settings.label!r}: the network does not know it; {classes}")
-    if settings.envelope is not None and not opened.controls.envelope:
-        problems.append("setting envelope: this network was trained without --envelope and follows none")
-    if problems:
-        raise SettingsError(problems)
-    frames = max(1, round((settings.seconds or opened.median_seconds) * opened.rate))
-    when = np.arange(frames) / opened.rate
-    seconds, values = zip(*points, strict=True)
-    temperature = np.interp(when, seconds, values).astype(np.float32)
-    number = settings.draw or settings.count
-    labels = tuple(settings.label or (known[i % len(known)] if known else None) for i in range(number))
-    prompt = None if settings.prompt is None else read_prompt(opened, settings.prompt, settings.prompt_seconds)
-    envelope = None
-    if settings.envelope is not None:
-        followed = files.read(settings.envelope)
-        envelope = opened.controls.envelope_of(resample(followed, opened.rate).samples.mean(axis=0))
-    return _Asked(settings, frames, temperature, prompt, labels, envelope)
-
-
-def read_prompt(opened: OpenGenerator, path: Path, seconds: float | None = None) -> Prompt:
-    """The end of a sound file, made ready for the network.
-
-    Raises:
-        AudioFileError: it cannot be read.
-        DataError: it is silent.
-    """
-    about = files.info(path)
-    wanted = round((seconds or PROMPT_SECONDS) * about.rate)
-    recording = files.read(path, start=max(0, about.frames - wanted))
-    told = [f"the prompt is brought from {about.rate} to {opened.rate} Hz"] if about.rate != opened.rate else []
-    if about.channels > 1:
-        told.append(f"its {about.channels} channels are mixed down")
-    sound = np.ascontiguousarray(resample(recording, opened.rate).samples.mean(axis=0))
-    peak = float(np.abs(sound).max(initial=0.0))
-    if peak < QUIETEST_PROMPT:
-        raise DataError(
-            f"the prompt {path} is silent at its end ({seconds or PROMPT_SECONDS:g} s, peak {peak:.2g}): "
-            "choose another, or leave --prompt away"
-        )
-    codes, _ = opened.encoding.encode(sound)
-    return Prompt(sound, codes, tuple(told))
-
-
 # ── drawing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _blocks(
-    opened: OpenGenerator, wanted: _Asked, sounds: Sequence[tuple[int, int]]
+    opened: OpenGenerator, wanted: Request, sounds: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[NDArray[np.int32], FloatArray]]:
     """Codes and nats ``(sounds, n)`` of the (number, attempt) pairs ``sounds``, block after block."""
     settings = wanted.settings
@@ -205,13 +107,13 @@ def _blocks(
     for start in range(0, wanted.frames, BLOCK):
         count = min(BLOCK, wanted.frames - start)
         uniforms = np.stack([one.random((count, opened.network.distribution.draws)) for one in dice])
-        choice = Choice(wanted.temperature[start : start + count], settings.top_k, settings.top_p)
+        choice = Choice(wanted.temperature(start, count, opened.rate), settings.top_k, settings.top_p)
         yield sampler.draw(uniforms, choice, controls(wanted.prompted + start, count))
 
 
 def _draw_all(
     opened: OpenGenerator,
-    wanted: _Asked,
+    wanted: Request,
     sounds: Sequence[tuple[int, int]],
     told: Callable[[int], None],
 ) -> dict[int, Drawn]:
@@ -238,23 +140,29 @@ def _draw_all(
         return {drawn.number: drawn for group in pool.map(run, groups) for drawn in group}
 
 
-def _finished(opened: OpenGenerator, wanted: _Asked, sound: tuple[int, int], codes: NDArray[Any], nats: float) -> Drawn:
+def _finished(
+    opened: OpenGenerator, wanted: Request, sound: tuple[int, int], codes: NDArray[Any], nats: float
+) -> Drawn:
     number, attempt = sound
     decoder = _decoder(opened, wanted)
     audio = decoder(codes)
-    faults = opened.reference.against(faults_of(audio, opened.rate))
     return Drawn(
         audio,
         wanted.labels[number],
         nats / len(codes) / np.log(2),
-        tuple(faults),
+        _faults(opened, audio),
         number,
         attempt + 1,
         int(decoder.beyond[0]),
     )
 
 
-def _decoder(opened: OpenGenerator, wanted: _Asked) -> Decoder:
+def _faults(opened: OpenGenerator, sound: FloatArray) -> tuple[str, ...]:
+    """What is wrong with a sound, against what is ordinary in those learned."""
+    return opened.reference.against(faults_of(sound, opened.rate))
+
+
+def _decoder(opened: OpenGenerator, wanted: Request) -> Decoder:
     """What turns one sound's codes into samples; behind a prompt it goes on where that ends, without a click."""
     return Decoder(opened.encoding, after=None if wanted.prompt is None else wanted.prompt.sound[-1:])
 
@@ -278,7 +186,7 @@ def sample(
         OutputError: a file is there already (without ``force``), or cannot be written.
     """
     say = tell or (lambda line: None)
-    wanted = asked(opened, settings)
+    wanted = request(opened, settings)
     paths = places(output, settings.count)
     for path in paths:
         files.Writer(path, opened.rate, 1, subtype=_subtype(path), force=force)  # refuses what cannot be written
@@ -299,7 +207,7 @@ def sample(
 
 
 def best(
-    opened: OpenGenerator, wanted: _Asked, told: Callable[[int], None], say: Callable[[str], None] = lambda line: None
+    opened: OpenGenerator, wanted: Request, told: Callable[[int], None], say: Callable[[str], None] = lambda line: None
 ) -> list[Drawn]:
     """The sounds asked for, by number: drawn again where they failed, the likeliest kept where more were drawn.
 
@@ -327,7 +235,7 @@ def stream(opened: OpenGenerator, settings: SampleSettings, out: BinaryIO) -> No
     """
     if settings.count > 1 or settings.draw is not None:
         raise SettingsError(["a stream holds one sound; leave --count and --draw away, or name a file"])
-    wanted = asked(opened, settings)
+    wanted = request(opened, settings)
     out.write(wav_stream.header(opened.rate))
     for sound, _ in _sound_of(opened, wanted, 0):
         out.write(wav_stream.pcm16(sound[np.newaxis]))
@@ -361,7 +269,7 @@ class _Count:
                 self._progress(self.at, max(self._total, self.at))
 
 
-def _sound_of(opened: OpenGenerator, wanted: _Asked, number: int) -> Iterator[tuple[FloatArray, float]]:
+def _sound_of(opened: OpenGenerator, wanted: Request, number: int) -> Iterator[tuple[FloatArray, float]]:
     """One sound block by block with its nats, the prompt first where it is wanted."""
     decoder = _decoder(opened, wanted)
     if wanted.prompt is not None and wanted.settings.with_prompt:
@@ -371,7 +279,7 @@ def _sound_of(opened: OpenGenerator, wanted: _Asked, number: int) -> Iterator[tu
 
 
 def _write_long(
-    opened: OpenGenerator, wanted: _Asked, number: int, path: Path, force: bool, told: Callable[[int], None]
+    opened: OpenGenerator, wanted: Request, number: int, path: Path, force: bool, told: Callable[[int], None]
 ) -> Written:
     bits = 0.0
     with files.Writer(path, opened.rate, 1, subtype=_subtype(path), force=force) as out:
@@ -383,7 +291,7 @@ def _write_long(
     return Written(path, Drawn(none, wanted.labels[number], bits, (), number, 1, out.clipped), out.frames / opened.rate)
 
 
-def _write_whole(opened: OpenGenerator, wanted: _Asked, drawn: Drawn, path: Path, force: bool) -> Written:
+def _write_whole(opened: OpenGenerator, wanted: Request, drawn: Drawn, path: Path, force: bool) -> Written:
     with files.Writer(path, opened.rate, 1, subtype=_subtype(path), force=force) as out:
         if wanted.prompt is not None and wanted.settings.with_prompt:
             out.write(wanted.prompt.sound[np.newaxis])
@@ -396,7 +304,7 @@ def _subtype(path: Path) -> str | None:
     return "PCM_16" if path.suffix.lower() in (".wav", ".flac", ".aiff", ".aif") else None
 
 
-def _refuse_too_much(opened: OpenGenerator, wanted: _Asked, folder: Path) -> None:
+def _refuse_too_much(opened: OpenGenerator, wanted: Request, folder: Path) -> None:
     """Raise where the sounds would not fit in half of the free memory, or on the disk."""
     prompt = wanted.prompted if wanted.settings.with_prompt else 0
     disk = 2 * (wanted.frames + prompt) * wanted.settings.count
