@@ -195,7 +195,7 @@ def _shares(quantizer: Quantizer, predicted: Float64Array, running: Float64Array
 
 @lru_cache(maxsize=4)
 def decision_edges(quantizer: Quantizer) -> Float64Array:
-    """Where each code begins, ``(levels + 1,)``: ``encode`` gives c from edge c up to edge c + 1; infinite at both ends.
+    """Where each code begins, ``(levels + 1,)``: ``encode`` gives c from edge c up to edge c + 1, both ends infinite.
 
     Found by bisection between neighbouring decoded samples, so that they are the quantizer's own to the last bit.
     """
