@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from generator_runs import RATE, trained
+import torch
+from generator_runs import RATE, SIZES, trained
 
 from wavewright.audio import files
 from wavewright.audio.recording import Recording
@@ -17,6 +18,7 @@ from wavewright.errors import DataError, OutputError, SettingsError
 from wavewright.jobs import sample_request, sampling
 from wavewright.jobs.generate_settings import SampleSettings
 from wavewright.jobs.generator import OpenGenerator, open_generator
+from wavewright.nets.sample_wavenet import SampleWaveNet
 
 PLAIN = SampleSettings(seconds=0.1, redraw=0)
 
@@ -112,6 +114,22 @@ def test_classes_come_in_turn_or_as_asked(with_classes: OpenGenerator, tmp_path:
     assert [one.drawn.label for one in turns.written] == ["high", "low", "high"]
     asked = sampling.sample(with_classes, replace(PLAIN, count=2, label="low", envelope=loud), tmp_path, force=True)
     assert [one.drawn.label for one in asked.written] == ["low", "low"]
+
+
+@pytest.mark.parametrize("network", SIZES)
+def test_what_a_sound_costs_is_what_the_network_says_of_it(network: str, tmp_path: Path) -> None:
+    opened = open_generator(trained(tmp_path, network, classes="folder", onset=True))
+    wanted = sample_request.request(opened, replace(PLAIN, label="low"))
+    codes, nats = next(sampling._blocks(opened, wanted, [(0, 0)]))
+    quantizer, frames = opened.encoding.quantizer, codes.shape[1]
+    before = quantizer.levels_of(np.concatenate([[quantizer.silence], codes[0, :-1]]).astype(quantizer.dtype))
+    told = opened.controls.signal(frames, label="low")
+    x = torch.from_numpy(np.concatenate([before[np.newaxis], told])[np.newaxis].astype(np.float32))
+    net = opened.network
+    with torch.no_grad():
+        state = net.state_of_silence(x[:, 1:, 0]) if isinstance(net, SampleWaveNet) else None
+        cost = net.distribution.nats(net(x, state)[0], torch.from_numpy(codes.astype(np.int64)))
+    assert np.abs(cost.numpy() - nats).max() < 1e-3
 
 
 def test_the_likeliest_of_many_are_kept(opened: OpenGenerator, tmp_path: Path) -> None:

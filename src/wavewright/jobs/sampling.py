@@ -29,6 +29,8 @@ from wavewright.jobs.generate_settings import SampleSettings
 from wavewright.jobs.generator import OpenGenerator
 from wavewright.jobs.sample_request import Request, request
 from wavewright.metrics.faults import faults_of
+from wavewright.nets.generator import CONTROL_BLOCK
+from wavewright.nets.sample_wavenet import SampleWaveNet
 
 BLOCK = 4096
 """Samples between two looks at the progress; a multiple of the controls' block."""
@@ -99,6 +101,11 @@ def _blocks(
         told = opened.controls.signal
         return np.stack([told(count, start, label=label, envelope=wanted.envelope) for label in labels])
 
+    if isinstance(opened.network, SampleWaveNet) and opened.controls.count:
+        # as in training: the silence before a sound was heard under the sound's own controls
+        silence = -(-opened.network.receptive_field // CONTROL_BLOCK) * CONTROL_BLOCK
+        quiet = np.full((len(sounds), silence), opened.encoding.quantizer.silence)
+        sampler.listen(quiet, controls(-silence, silence))
     if wanted.prompt is not None:
         for start in range(0, wanted.prompted, BLOCK):
             codes = wanted.prompt.codes[start : start + BLOCK]
