@@ -242,14 +242,22 @@ def test_cold_draws_take_the_likeliest() -> None:
     assert draw(Softmax(256), logits, torch.rand(50, 1), top_p=1e-9).tolist() == logits.argmax(1).tolist()
 
 
+def test_of_equals_the_lower_code_is_kept() -> None:
+    line = ((torch.arange(100, dtype=torch.float64) + 0.5) / 100).unsqueeze(1)
+    equal = torch.zeros(100, 256)
+    assert set(draw(Softmax(256), equal, line, top_k=5).tolist()) == {0, 1, 2, 3, 4}
+    assert set(draw(Softmax(256), equal, line, top_p=2.0**-6).tolist()) == {0, 1, 2, 3}  # which reach it exactly
+    assert set(draw(Softmax(256), equal, line, top_k=8, top_p=0.25).tolist()) == {0, 1}  # a share of those kept
+
+
 @pytest.mark.parametrize("u", [0.0, 1.0 - 2.0**-53])
 def test_the_ends_of_the_uniforms_give_codes_that_can_be(u: float) -> None:
     logits = torch.full((1, 10), -math.inf)
-    logits[0, 3:7] = torch.tensor([0.1, 0.7, -0.3, 0.2])
-    assert draw(Softmax(10), logits, torch.tensor([[u]], dtype=torch.float64)).tolist() == [3 if u == 0.0 else 6]
-    parameters = torch.tensor([[0.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
+    logits[0, 3:6] = 0.7
+    assert draw(Softmax(10), logits, torch.tensor([[u]], dtype=torch.float64)).tolist() == [3 if u == 0.0 else 5]
+    parameters = torch.zeros(1, 9)
     uniforms = torch.tensor([[u, u]], dtype=torch.float64)
-    assert draw(LogisticMixture(2), parameters, uniforms).tolist() == [0 if u == 0.0 else 65_535]
+    assert draw(LogisticMixture(3), parameters, uniforms).tolist() == [0 if u == 0.0 else 65_535]
 
 
 @pytest.mark.parametrize(

@@ -190,11 +190,8 @@ def _weights(logits: Tensor, temperature: float) -> Tensor:
 def _inverse_cdf(weights: Tensor, uniforms: Tensor) -> Tensor:
     """The first index at which the sum of ``weights`` (batch, n) exceeds ``uniforms`` (batch,) of the whole."""
     total = weights.cumsum(1)
-    wanted = (uniforms * total[:, -1]).unsqueeze(1)
-    found = torch.searchsorted(total, wanted, right=True)[:, 0]
-    # Rounding may let u · total meet the total: then the last index that has a weight.
-    last = weights.shape[1] - 1 - (weights.flip(1) > 0).to(torch.int8).argmax(1)
-    return torch.minimum(found, last)
+    # u · total stays below total in float64 for every u below 1, so there is such an index.
+    return torch.searchsorted(total, (uniforms * total[:, -1]).unsqueeze(1), right=True)[:, 0]
 
 
 def _check_choice(distribution: Distribution, temperature: float, top_k: int, top_p: float) -> None:
