@@ -39,8 +39,7 @@ def log_mel(sound: FloatArray, rate: int, bands: int = BANDS, floor_db: float = 
     """
     window = window_of(rate)
     power = mel_spectrogram(sound, rate, window, hop_of(rate), bands)
-    levels = 10 * np.log10(power * (4 / window) ** 2 + 10 ** (floor_db / 10))
-    return np.asarray(np.maximum(levels, floor_db), np.float32)
+    return np.asarray(10 * np.log10(np.maximum(power * (4 / window) ** 2, 10 ** (floor_db / 10))), np.float32)
 
 
 def frame_levels(sound: FloatArray, rate: int) -> NDArray[np.float64]:
