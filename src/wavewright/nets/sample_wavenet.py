@@ -139,10 +139,9 @@ class SampleWaveNet(Generator):
             heard = self.embedding(codes_of(level, self.config.levels))  # (batch, time, embedding_size)
         return torch.cat([heard.transpose(1, 2), x[:, 1:]], dim=1)
 
-    def before_output(self, h: Tensor) -> Tensor:
-        """What the last product takes: ``h`` (batch, head_size, time) → (batch, hidden_size or head_size, time)."""
-        h = F.relu(h)
-        return h if self.hidden is None else F.relu(self.hidden(h))
+    def before_rectifier(self, h: Tensor) -> Tensor:
+        """``h`` (batch, head_size, time) → what the output takes once its negative numbers are set to nought."""
+        return h if self.hidden is None else self.hidden(F.relu(h))
 
     @property
     def receptive_field(self) -> int:
@@ -181,11 +180,14 @@ class SampleWaveNet(Generator):
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """``x`` (batch, 1 + controls, time) → (batch, distribution.size, time) and the state after it."""
         h, state = self.trunk(self.hear(x), self.init_state(x.shape[0]) if state is None else state)
-        return self.output(self.before_output(h)), state
+        return self._distribution_of(h), state
 
     def valid(self, x: Tensor, trunk: Callable[[WaveNet, Tensor], Tensor] = WaveNet.valid) -> Tensor:
         """``x`` (batch, 1 + controls, time) → the ``time - receptive_field + 1`` distributions that see all their past.
 
         ``trunk`` computes the layers; training gives its own kernels here.
         """
-        return self.output(self.before_output(trunk(self.trunk, self.hear(x))))  # type: ignore[no-any-return]
+        return self._distribution_of(trunk(self.trunk, self.hear(x)))
+
+    def _distribution_of(self, h: Tensor) -> Tensor:
+        return self.output(F.relu(self.before_rectifier(h)))  # type: ignore[no-any-return]
