@@ -201,7 +201,7 @@ def sample(
     for line in wanted.prompt.told if wanted.prompt is not None else ():
         say(line)
     total = wanted.frames * len(wanted.labels)
-    done = _Count(progress, total)
+    done = Count(progress, total)
     started = time.monotonic()
     if wanted.frames > LONGEST_JUDGED * opened.rate and settings.draw is None:
         drawn = [_write_long(opened, wanted, number, path, force, done) for number, path in enumerate(paths)]
@@ -263,7 +263,7 @@ def places(output: Path, count: int) -> list[Path]:
     return [output.with_name(f"{output.stem}-{number:0{digits}}{output.suffix}") for number in range(1, count + 1)]
 
 
-class _Count:
+class Count:
     """Adds up what several threads have done."""
 
     def __init__(self, progress: Callable[[int, int], None] | None, total: int) -> None:

@@ -1,0 +1,59 @@
+"""``wavewright evaluate`` for a run of train generate: what held-out sounds cost, and how new sounds compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from wavewright.cli.console import Voice, table
+from wavewright.cli.flags import POSITIONAL, option, parse
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Judge a generator: bits a sample on sounds it never heard, and its new sounds against the corpus."""
+
+    run: Annotated[Path, POSITIONAL, option("the run folder", metavar="RUN")]
+    folder: Annotated[
+        Path | None, POSITIONAL, option("other sounds to predict; those held out where absent", metavar="[FOLDER]")
+    ] = None
+    count: Annotated[int, option("new sounds to draw and compare; 0 for none")] = 16
+    seed: Annotated[int, option("of the new sounds")] = 0
+    voice: Voice = field(default_factory=Voice)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives its exit status."""
+    arguments = parse(Arguments, "evaluate", words)
+    from wavewright.cli.bar import Bar
+    from wavewright.jobs import generate_judge
+    from wavewright.jobs.generator import open_generator
+
+    voice = arguments.voice
+    opened = open_generator(arguments.run)
+    predicted = generate_judge.predict(opened, arguments.folder)
+    figures = generate_judge.figures_of_prediction(predicted)
+    where = "the held-out sounds" if arguments.folder is None else str(arguments.folder)
+    voice.say(f"{arguments.run} on {where}: {predicted.sounds} sounds, {predicted.seconds:.1f} s")
+    voice.say(*table(_rows(figures), left=(0, 2)))
+    if arguments.count:
+        with Bar(f"drawing {arguments.count} sounds", "samples", voice, opened.rate) as bar:
+            outputs = generate_judge.listen(opened, arguments.count, arguments.seed, bar.update)
+        drawn = generate_judge.figures_of_outputs(outputs)
+        voice.say("", f"{arguments.count} new sounds against the corpus:", *table(_rows(drawn), left=(0, 2)))
+        figures = {**figures, **drawn}
+    voice.result(
+        {
+            "sounds": predicted.sounds,
+            "seconds": predicted.seconds,
+            **{name: value if math.isfinite(value) else None for name, (value, _) in figures.items()},
+        }
+    )
+    return 0
+
+
+def _rows(figures: dict[str, tuple[float, str]]) -> list[list[Any]]:
+    return [["figure", "value", ""], *([name, f"{value:.4g}", words] for name, (value, words) in figures.items())]

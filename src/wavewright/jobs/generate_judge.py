@@ -1,0 +1,200 @@
+"""How good a generator is: what held-out sounds cost it, beside the floors, and how its new sounds compare with them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wavewright.data.corpus import Corpus, Labels, Sound
+from wavewright.engine import sampler
+from wavewright.errors import DataError
+from wavewright.jobs import generate, sampling
+from wavewright.jobs.generate_settings import SampleSettings
+from wavewright.jobs.generator import OpenGenerator
+from wavewright.jobs.material import Material
+from wavewright.jobs.sample_request import request
+from wavewright.jobs.sampling import Drawn
+from wavewright.metrics.corpus import Comparison, compare
+from wavewright.metrics.floors import Floors, floors
+from wavewright.metrics.memorisation import Copies, Nearest
+
+INT8_SECONDS = 10.0
+"""How much held-out sound the cost of int8 weights is measured on."""
+
+
+class _Codes(Sequence[NDArray[Any]]):
+    """The codes of sounds, each encoded when it is asked for: an hour of them is never held."""
+
+    def __init__(self, material: Material, sounds: Sequence[Sound]) -> None:
+        self._material, self._sounds = material, sounds
+
+    def __len__(self) -> int:
+        return len(self._sounds)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[NDArray[Any]]: ...
+    def __getitem__(self, index: int | slice) -> NDArray[Any] | Sequence[NDArray[Any]]:
+        if isinstance(index, slice):
+            return _Codes(self._material, self._sounds[index])
+        return self._material.encoding.encode(self._material.sound(self._sounds[index]))[0]
+
+
+def floors_of(material: Material, held_out: Sequence[Sound] | None = None) -> Floors:
+    """What the held-out sounds cost those who have learned next to nothing: `wavewright.metrics.floors`."""
+    judged = material.held_out if held_out is None else held_out
+    quantizer = material.encoding.quantizer
+    return floors(_Codes(material, material.learned), _Codes(material, judged), quantizer)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What held-out sounds cost, in bits a sample."""
+
+    score: generate.Score
+    floors: Floors
+    int8_bits: float | None
+    """What int8 weights add, on the first held-out seconds; None where no compiled sampler serves the network."""
+    sounds: int
+    seconds: float
+
+
+def predict(opened: OpenGenerator, folder: Path | None = None) -> Prediction:
+    """Bits a sample on the run's own held-out sounds, or on all sounds in ``folder``, beside the floors.
+
+    Raises:
+        AudioFileError, DataError: ``folder`` holds nothing that can be judged.
+    """
+    with _judged(opened, folder) as (material, sounds):
+        score = generate.judge(opened.network, material.excerpts(sounds))
+        return Prediction(
+            score,
+            floors(
+                _Codes(opened.material, opened.material.learned), _Codes(material, sounds), opened.encoding.quantizer
+            ),
+            int8_cost(opened, material, sounds),
+            len(sounds),
+            sum(sound.length for sound in sounds) / opened.rate,
+        )
+
+
+@contextmanager
+def _judged(opened: OpenGenerator, folder: Path | None) -> Iterator[tuple[Material, Sequence[Sound]]]:
+    """The material and the sounds to judge: those held out, or others, laid down for the moment."""
+    if folder is None:
+        yield opened.material, opened.material.held_out
+        return
+    settings = opened.settings
+    with tempfile.TemporaryDirectory() as place:
+        corpus = Corpus.create(
+            Path(place) / "judged", [folder], rate=opened.rate, labels=Labels(settings.classes, settings.class_part)
+        )
+        unknown = set(corpus.labels) - set(opened.controls.classes)
+        if opened.controls.classes and unknown:
+            raise DataError(
+                f"sounds in {folder} have classes that the network does not know: {', '.join(sorted(unknown))}; "
+                f"it knows {', '.join(opened.controls.classes)}"
+            )
+        yield replace(opened.material, corpus=corpus), corpus.sounds
+
+
+def int8_cost(opened: OpenGenerator, material: Material, sounds: Sequence[Sound]) -> float | None:
+    """Bits a sample that int8 weights cost more than float32 ones, both in the compiled sampler."""
+    budget, more, samples = INT8_SECONDS * opened.rate, 0.0, 0
+    for sound in sounds:
+        if samples >= budget:
+            break
+        codes, _ = material.encoding.encode(np.array(material.sound(sound)[: int(budget)]))
+        controls = material.controls
+        envelope = controls.envelope_of(material.sound(sound)) if controls.envelope else None
+        told = controls.signal(len(codes), label=sound.label, envelope=envelope)[np.newaxis]
+        exact, short = (
+            sampler.bits(opened.network, codes[np.newaxis], told if controls.count else None, weights=weights)
+            for weights in ("float32", "int8")
+        )
+        more, samples = more + (short - exact) * len(codes), samples + len(codes)
+    return more / samples
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """New sounds, and how they compare with the corpus."""
+
+    drawn: tuple[Drawn, ...]
+    comparison: Comparison
+    nearest: tuple[Nearest, ...]
+    """Of each new sound, the training excerpt most like it."""
+    held_out_nearest: tuple[Nearest, ...]
+    """The same of held-out sounds: what is ordinary without copying."""
+    settings: SampleSettings
+
+    @property
+    def faults(self) -> dict[str, float]:
+        """The share of the sounds that have each fault."""
+        named = sorted({fault for drawn in self.drawn for fault in drawn.faults})
+        return {name: sum(name in drawn.faults for drawn in self.drawn) / len(self.drawn) for name in named}
+
+
+def listen(
+    opened: OpenGenerator,
+    count: int = 16,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Outputs:
+    """Draw ``count`` sounds, none of them drawn again, and hold them against those learned and those held out."""
+    material = opened.material
+    followed = material.held_out[0].path if opened.controls.envelope else None
+    settings = SampleSettings(count=count, seed=seed, redraw=0, envelope=followed)
+    wanted = request(opened, settings)
+    drawn = sampling.best(opened, wanted, sampling.Count(progress, wanted.frames * count))
+    learned, held_out = ([material.sound(sound) for sound in part] for part in (material.learned, material.held_out))
+    made = [one.sound for one in drawn]
+    search = Copies(learned, opened.rate)
+    return Outputs(
+        tuple(drawn),
+        compare(made, held_out, learned, opened.rate),
+        tuple(search.nearest_all(made)),
+        tuple(search.nearest_all(held_out[:: max(1, len(held_out) // count)][:count])),
+        settings,
+    )
+
+
+# ── figures with their meaning, for tables ────────────────────────────────────────────────────────────────────────
+
+
+def figures_of_prediction(predicted: Prediction) -> dict[str, tuple[float, str]]:
+    """Name → value and what it says."""
+    found = {
+        "bits": (predicted.score.bits, "a sample, on average; lower is better"),
+        "lpc_floor": (predicted.floors.lpc, "bits of a linear predictor that adapts along each sound"),
+        "unigram": (predicted.floors.unigram, "bits of how often each code occurs"),
+    }
+    if predicted.score.accuracy is not None:
+        found["accuracy"] = (predicted.score.accuracy, "share of samples whose likeliest code was right")
+    if predicted.int8_bits is not None:
+        found["int8_cost"] = (predicted.int8_bits, "bits more with int8 weights")
+    return found
+
+
+def figures_of_outputs(outputs: Outputs) -> dict[str, tuple[float, str]]:
+    """Name → value and what it says."""
+    compared = outputs.comparison
+    copies, ordinary = ([one.correlation for one in found] for found in (outputs.nearest, outputs.held_out_nearest))
+    return {
+        "mmd": (compared.mmd, "kernel distance of new sounds to held-out ones"),
+        "mmd_floor": (compared.mmd_floor, "the same of training sounds: what is ordinary"),
+        "frechet": (compared.frechet, "Fréchet distance of new sounds to held-out ones"),
+        "frechet_floor": (compared.frechet_floor, "the same of training sounds"),
+        "diversity": (compared.diversity, "how unlike one another, over the corpus's own: 1 is as diverse"),
+        "nearest_copy": (max(copies), "best correlation of any new sound with a training excerpt: 1 is a copy"),
+        "nearest_copy_held_out": (max(ordinary), "the same of held-out sounds: what is ordinary"),
+        **{f"share_{name}": (share, f"of the new sounds are {name}") for name, share in outputs.faults.items()},
+    }
