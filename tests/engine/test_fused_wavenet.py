@@ -15,7 +15,7 @@ from wavewright.engine import fused_wavenet
 from wavewright.engine.fused_wavenet import prepare, supports, valid_forward
 from wavewright.errors import SettingsError
 from wavewright.nets.wavenet import WaveNet
-from wavewright.nets.wavenet_config import PRESETS, Activation, LayerArrayConfig, WaveNetConfig
+from wavewright.nets.wavenet_config import ACTIVATIONS, PRESETS, Activation, LayerArrayConfig, WaveNetConfig
 
 
 def layer_array(
@@ -56,7 +56,28 @@ LEAKY = WaveNetConfig(
 WIDE_INPUT = WaveNetConfig((layer_array(2, 5, 3, (3, 1), (2, 1), condition=2, head_kernel_size=2),))
 
 
-@pytest.mark.parametrize("config", [TWO_ARRAYS, LEAKY, WIDE_INPUT], ids=["two arrays", "leaky", "wide input"])
+GATED = WaveNetConfig(
+    (
+        layer_array(2, 3, 4, (3, 2), (1, 2), condition=2, gated=True, bottleneck=2,
+                    activations=(Activation("Tanh"), Activation("SiLU"))),
+        layer_array(3, 4, 3, (2,), (3,), condition=2, gated=True, head_kernel_size=2, head_bias=True),
+    )
+)  # fmt: skip
+BENT = WaveNetConfig(
+    (
+        layer_array(
+            1, 3, 2, (2,) * 6, (1, 2, 3, 1, 1, 1), bottleneck=2,
+            activations=(
+                Activation("LeakyReLU", -0.3), Activation("SiLU"), Activation("Hardswish"), Activation("Sigmoid"),
+                Activation("Softsign"), Activation("Hardtanh"),
+            ),
+        ),
+    )
+)  # fmt: skip
+CHECKED = {"two arrays": TWO_ARRAYS, "leaky": LEAKY, "wide input": WIDE_INPUT, "gated": GATED, "bent": BENT}
+
+
+@pytest.mark.parametrize("config", CHECKED.values(), ids=CHECKED)
 def test_gradcheck(config: WaveNetConfig) -> None:
     net = build(config)
     x = torch.randn(2, net.in_channels, net.receptive_field + 3, dtype=torch.float64, requires_grad=True)
@@ -64,11 +85,22 @@ def test_gradcheck(config: WaveNetConfig) -> None:
     assert torch.autograd.gradcheck(lambda x, *_: valid_forward(net, x), (x, *weights))
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_size_gives_torchs_values_and_gradients(name: str) -> None:
+def trunk(gated: bool) -> WaveNetConfig:
+    """Of a network that continues sound: embedding and controls in, many heads out."""
+    dilations = tuple(2**power for power in range(8))
+    return WaveNetConfig(
+        (layer_array(6, 24, 32, (2,) * 8, dilations, condition=6, gated=gated, head_bias=True),), head_scale=1.0
+    )
+
+
+SIZES = {**PRESETS, "trunk": trunk(False), "gated trunk": trunk(True)}
+
+
+@pytest.mark.parametrize("config", SIZES.values(), ids=SIZES)
+def test_every_size_gives_torchs_values_and_gradients(config: WaveNetConfig) -> None:
     # The oracle computes in double precision: what is compared is the fused kernels' own rounding.
-    exact, net = build(PRESETS[name]), build(PRESETS[name], torch.float32)
-    x = torch.randn(2, 1, net.receptive_field + 1499) * 0.5
+    exact, net = build(config), build(config, torch.float32)
+    x = torch.randn(2, net.in_channels, net.receptive_field + 1499) * 0.5
     want = exact.valid(x.double())
     by = torch.randn_like(want)
     assert supports(net)
@@ -81,35 +113,39 @@ def test_every_size_gives_torchs_values_and_gradients(name: str) -> None:
 
 @st.composite
 def configs(draw: st.DrawFn) -> WaveNetConfig:
-    """One or two arrays of any width, kernels and dilations that cross blocks, any supported activation."""
+    """One or two arrays of any form: widths, gates, controls, activations, kernels and dilations that cross blocks."""
     arrays = []
-    inputs, channels = 1, draw(st.integers(1, 17))
-    count = draw(st.integers(1, 2))
+    condition, channels = draw(st.integers(1, 3)), draw(st.integers(1, 17))
+    inputs, count, width = condition, draw(st.integers(1, 2)), None
     for index in range(count):
         layers = draw(st.integers(1, 3))
-        head = draw(st.integers(1, 17)) if index < count - 1 else 1
-        last = index == count - 1
+        head, last = draw(st.integers(1, 17)), index == count - 1
         arrays.append(
             layer_array(
                 inputs, channels, head,
                 tuple(draw(st.integers(1, 4)) for _ in range(layers)),
                 tuple(draw(st.sampled_from([1, 3, 64, 191, 400])) for _ in range(layers)),
                 activations=tuple(
-                    Activation(draw(st.sampled_from(["Tanh", "ReLU", "LeakyReLU"])), 0.2) for _ in range(layers)
+                    Activation(draw(st.sampled_from(ACTIVATIONS)), draw(st.sampled_from([0.2, -0.4, 0.0])))
+                    for _ in range(layers)
                 ),
+                condition=condition,
+                gated=draw(st.booleans()),
+                bottleneck=draw(st.integers(0, 5)) if width is None else width,
                 head_kernel_size=draw(st.integers(1, 5)) if last else 1,
                 head_bias=draw(st.booleans()),
             )
         )  # fmt: skip
-        inputs, channels = channels, head
+        inputs, channels, width = channels, draw(st.integers(1, 17)), head
     return WaveNetConfig(tuple(arrays))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=50)
 @given(configs(), st.integers(1, 2000), st.integers(1, 2))
 def test_any_stack_gives_torchs_gradients(config: WaveNetConfig, outputs: int, batch: int) -> None:
     net = build(config)
-    x = torch.randn(batch, 1, net.receptive_field - 1 + outputs, dtype=torch.float64, requires_grad=True)
+    assert supports(net)
+    x = torch.randn(batch, net.in_channels, net.receptive_field - 1 + outputs, dtype=torch.float64, requires_grad=True)
     want, got = net.valid(x), valid_forward(net, x)
     by = torch.randn_like(want)
     torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-11)
@@ -201,13 +237,11 @@ def test_a_training_loop_takes_no_new_memory() -> None:
 
 
 def test_what_has_no_kernels_goes_through_torch() -> None:
-    gated = build(WaveNetConfig((layer_array(1, 2, 1, (2, 2), (1, 2), gated=True),)))
-    narrow = build(WaveNetConfig((layer_array(1, 4, 1, (2, 2), (1, 2), bottleneck=2),)))
-    other = build(WaveNetConfig((layer_array(1, 2, 1, (2,), (1,), activations=(Activation("SiLU"),)),)))
-    for net in (gated, narrow, other):
-        x = torch.randn(1, 1, 50, dtype=torch.float64)
-        assert not supports(net)
-        assert torch.equal(valid_forward(net, x), net.valid(x))
+    head = layer_array(1, 2, 3, (2, 2), (1, 2), head_kernel_size=2)
+    net = build(WaveNetConfig((head, layer_array(2, 3, 1, (2, 2), (1, 2)))))
+    x = torch.randn(1, 1, 50, dtype=torch.float64)
+    assert not supports(net)
+    assert torch.equal(valid_forward(net, x), net.valid(x))
     assert not supports(torch.nn.Linear(1, 1))
     assert not supports(build(TWO_ARRAYS, torch.bfloat16))
 

@@ -1,4 +1,4 @@
-"""Activation functions as vector code in single precision, in a quick and an exact form.
+"""Activation functions as vector code: for training, with derivatives; for playing, in a quick and an exact form.
 
 The quick forms have a stated absolute error, the exact ones are correct to 2 units in the last place (ulp), over all
 finite numbers; infinities give the limits, and not-a-number stays what it is. Measured against float64:
@@ -22,6 +22,9 @@ The exact forms go through the exponential, e^y = 2^k·e^r with k whole and abs(
 
 where e^r − 1 comes from its series and keeps all its digits near zero. The other functions need no more than a few
 exact instructions and have one form.
+
+Training's functions are those of `vector_code`, in both precisions. Their derivatives come from what a layer keeps:
+the function's value where that tells enough, else its input (`KEEPS_INPUT`).
 """
 
 from __future__ import annotations
@@ -35,6 +38,9 @@ from wavewright.nets.wavenet_config import Activation
 
 TANH, RECTIFIER, SIGMOID, SILU, HARDSWISH, HARDTANH, SOFTSIGN = range(1, 8)
 """The functions; a leaky rectifier is one with a slope."""
+
+KEEPS_INPUT = (RECTIFIER, SILU, HARDSWISH)
+"""The functions whose derivative is worked out from the input; a rectifier of positive slope's from either."""
 
 NUMBERS = {
     "Tanh": TANH, "ReLU": RECTIFIER, "LeakyReLU": RECTIFIER, "Sigmoid": SIGMOID, "SiLU": SILU,
@@ -60,12 +66,8 @@ def slope_of(activation: Activation) -> float:
     return activation.negative_slope if activation.name == "LeakyReLU" else 0.0
 
 
-class ActivationVectors(Vectors):
-    """The writers of `vector_code` in single precision, with activations in their quick or their ``exact`` forms."""
-
-    def __init__(self, builder: Any, element: Any = types.float32, *, exact: bool = False) -> None:
-        super().__init__(builder, element)
-        self.exact = exact
+class Activations(Vectors):
+    """The writers of `vector_code` with activations and their derivatives."""
 
     def activate(self, function: int, x: Any, slopes: Any) -> Any:
         """``function`` of ``x``; ``slopes`` counts for the rectifier alone."""
@@ -85,6 +87,56 @@ class ActivationVectors(Vectors):
         assert function == SOFTSIGN
         x = self.clamp(x, SOFTSIGN_LIMIT)
         return self.divide(x, b.fadd(self.constant(1.0), self.call("fabs", x)))
+
+    def gradient(self, function: int, kept: Any, slopes: Any) -> Any:
+        """The derivative of ``function``, from its input or its value as `KEEPS_INPUT` says."""
+        b, one = self.builder, self.constant(1.0)
+        if function == TANH:
+            return self.multiply_add(b.fneg(kept), kept, one)
+        if function == RECTIFIER:
+            return b.select(b.fcmp_ordered(">", kept, self.zero), one, slopes)
+        if function == SIGMOID:
+            return b.fmul(kept, b.fsub(one, kept))
+        if function == SILU:
+            gate = self.sigmoid(kept)
+            return b.fmul(gate, self.multiply_add(kept, b.fsub(one, gate), one))
+        if function == HARDSWISH:
+            middle = self.multiply_add(kept, self.constant(1 / 3), self.constant(0.5))
+            middle = b.select(b.fcmp_ordered(">", kept, self.constant(-3.0)), middle, self.zero)
+            return b.select(b.fcmp_ordered("<", kept, self.constant(3.0)), middle, one)
+        if function == HARDTANH:
+            return b.select(b.fcmp_ordered("<", self.call("fabs", kept), one), one, self.zero)
+        assert function == SOFTSIGN
+        rest = b.fsub(one, self.call("fabs", kept))
+        return b.fmul(rest, rest)
+
+    def sigmoid(self, x: Any) -> Any:
+        """1 / (1 + e^{−x}), as (1 + tanh(x/2)) / 2."""
+        half = self.constant(0.5)
+        return self.multiply_add(self.tanh(self.builder.fmul(x, half)), half, half)
+
+    def divide(self, p: Any, q: Any) -> Any:
+        """``p/q``."""
+        return self.builder.fdiv(p, q)
+
+    def held(self, x: Any, low: float, high: float) -> Any:
+        """``x`` held within ``low`` … ``high``; not-a-number stays what it is."""
+        b = self.builder
+        x = b.select(b.fcmp_ordered(">", x, self.constant(high)), self.constant(high), x)
+        return b.select(b.fcmp_ordered("<", x, self.constant(low)), self.constant(low), x)
+
+    def masked(self, x: Any, mask: Any) -> Any:
+        """``x`` where ``mask`` has all bits, 0 where it has none, whatever ``x`` is."""
+        b = self.builder
+        return b.bitcast(b.and_(b.bitcast(x, self.whole), b.bitcast(mask, self.whole)), self.type)
+
+
+class StreamActivations(Activations):
+    """Activations in single precision for playing, in their quick or their ``exact`` forms."""
+
+    def __init__(self, builder: Any, *, exact: bool = False) -> None:
+        super().__init__(builder, types.float32)
+        self.exact = exact
 
     def tanh(self, x: Any) -> Any:
         """Hyperbolic tangent."""
@@ -107,17 +159,6 @@ class ActivationVectors(Vectors):
     def divide(self, p: Any, q: Any) -> Any:
         """``p/q``; quick: within 2 units in the last place, for q that is neither 0 nor infinite."""
         return self.builder.fdiv(p, q, flags=() if self.exact else QUICK_DIVISION)
-
-    def masked(self, x: Any, mask: Any) -> Any:
-        """``x`` where ``mask`` has all bits, 0 where it has none, whatever ``x`` is."""
-        b = self.builder
-        return b.bitcast(b.and_(b.bitcast(x, self.whole), b.bitcast(mask, self.whole)), self.type)
-
-    def held(self, x: Any, low: float, high: float) -> Any:
-        """``x`` held within ``low`` … ``high``; not-a-number stays what it is."""
-        b = self.builder
-        x = b.select(b.fcmp_ordered(">", x, self.constant(high)), self.constant(high), x)
-        return b.select(b.fcmp_ordered("<", x, self.constant(low)), self.constant(low), x)
 
     def _rational(self, x: Any, limit: float, p: tuple[float, ...], q: tuple[float, ...]) -> Any:
         x = self.clamp(x, limit)

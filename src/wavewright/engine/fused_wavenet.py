@@ -42,7 +42,10 @@ R = TypeVar("R")
 
 
 def supports(net: nn.Module) -> bool:
-    """Whether `valid_forward` has kernels for ``net`` as it is: no gates, in CPU memory, float32 or float64."""
+    """Whether `valid_forward` has kernels for ``net`` as it is: in CPU memory, float32 or float64.
+
+    All of its heads but the last must be one sample long, as in every network in use.
+    """
     if not isinstance(net, WaveNet) or not supported(net.config):
         return False
     weights = _weights(net)
@@ -78,7 +81,7 @@ def prepare(tell: Callable[[str], None], dtype: torch.dtype = torch.float32) -> 
     """Compiles the kernels, unless they are on disk already; ``tell`` gets a line when that takes time."""
     from wavewright.nets.registry import build
 
-    message = "compiling the training kernels for this processor (about ten seconds, once)"
+    message = "compiling the training kernels for this processor (about five seconds, once)"
     timer = threading.Timer(1.0, tell, [message])
     timer.start()
     try:

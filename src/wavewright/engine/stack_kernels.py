@@ -12,17 +12,21 @@ from typing import Any
 from numba import njit
 
 from wavewright.compiled import compiled
-from wavewright.engine import stack_program, tiles, vector_code
+from wavewright.engine import activations, pointwise, stack_program, tiles, vector_code
+from wavewright.engine.pointwise import finish, gate_gradient_rows, gate_rows
 from wavewright.engine.stack_program import (
     BLOCK,
     BLOCKS,
     COLUMNS,
     COUNT,
     FROM,
+    GATE,
+    GATE_GRADIENT,
     KIND,
     NEXT,
     NEXT_ROWS,
     NEXT_STRIDE,
+    NONE,
     OTHER,
     OTHER_STRIDE,
     OUT,
@@ -35,11 +39,8 @@ from wavewright.engine.stack_program import (
     START_STRIDE,
     VECTORS,
 )
-from wavewright.engine.tiles import NONE, affine_tile, finish, outer_tile
-from wavewright.engine.vector_code import VECTOR_BYTES, at, move, prefetch
-
-LINE = 64
-"""Bytes of a cache line."""
+from wavewright.engine.tiles import LINE, affine_tile, fetch_rows, outer_tile
+from wavewright.engine.vector_code import VECTOR_BYTES, at, move
 
 
 @njit(nogil=True, error_model="numpy")
@@ -51,10 +52,7 @@ def _affine(op, memory, begin, end, columns, weights, other, ahead, slope):  # t
     outputs, count, start_stride, out_stride = op[OUTPUTS], op[COUNT], op[START_STRIDE], op[OUT_STRIDE]
     length = op[VECTORS] * (VECTOR_BYTES // memory.itemsize)
     for t in range(begin, end, length):
-        for row in range(op[NEXT_ROWS]):
-            place = op[NEXT] + row * op[NEXT_STRIDE] + t + ahead
-            for line in range(0, length, LINE // memory.itemsize):
-                prefetch(at(other, place + line))
+        fetch_rows(op[NEXT_ROWS], at(other, op[NEXT] + t + ahead), op[NEXT_STRIDE], length * memory.itemsize // LINE)
         for row in range(0, op[BLOCKS] * outputs, outputs):
             affine_tile(
                 outputs, at(columns, op[COLUMNS]), at(memory, t), count, at(weights, op[PACKED] + row * count),
@@ -81,6 +79,21 @@ def _outer(op, memory, begin, end, columns, sums, other, ahead):  # type: ignore
                 at(columns, op[COLUMNS] + group * wide), (end - begin) // lanes,
                 at(sums, op[PACKED] + (block * groups + group) * tile),
             )  # fmt: skip
+
+
+@njit(nogil=True, error_model="numpy")
+def _gate(op, memory, begin, end, other, ahead, slope):  # type: ignore[no-untyped-def]
+    """A gate or its gradient from ``begin`` to ``end``; ``other`` lies ``ahead`` samples further on."""
+    steps = (end - begin) // (VECTOR_BYTES // memory.itemsize)
+    source, beside = at(memory, op[START] + begin), at(other, op[OTHER] + begin + ahead)
+    out = at(memory, op[OUT] + begin)
+    strides = op[START_STRIDE], op[OTHER_STRIDE], op[OUT_STRIDE]
+    if op[KIND] == GATE:
+        gate_rows(op[COUNT], op[OUTPUTS], steps, source, strides[0], out, strides[2], beside, strides[1], slope)
+    else:
+        gate_gradient_rows(
+            op[COUNT], op[OUTPUTS], steps, source, strides[0], beside, strides[1], out, strides[2], slope
+        )
 
 
 @njit(nogil=True)
@@ -123,7 +136,10 @@ def _runners(source: int) -> tuple[Any, Any]:
                     for row in range(op[OUTPUTS] * op[BLOCKS]):
                         place = op[OUT] + row * op[OUT_STRIDE] + begin
                         _clear(arena, place - QUANTUM, place)
-                _affine(op, arena, begin, end, columns, weights, arena, 0, slopes[index])
+                if op[KIND] == GATE:
+                    _gate(op, arena, begin, end, arena, 0, slopes[index])
+                else:
+                    _affine(op, arena, begin, end, columns, weights, arena, 0, slopes[index])
 
     @compiled
     def run_backward(  # type: ignore[no-untyped-def]
@@ -156,7 +172,10 @@ def _runners(source: int) -> tuple[Any, Any]:
                     for row in range(op[OUTPUTS] * op[BLOCKS]):
                         first = op[OUT] + row * op[OUT_STRIDE]
                         _clear(work, first, first + begin)
-                    _affine(op, work, begin, BLOCK, columns, weights, arena, block, slopes[index])
+                    if op[KIND] == GATE_GRADIENT:
+                        _gate(op, work, begin, BLOCK, arena, block, slopes[index])
+                    else:
+                        _affine(op, work, begin, BLOCK, columns, weights, arena, block, slopes[index])
             for channel in range(into.shape[0]):
                 row = input_place + channel * input_stride - block
                 for t in range(max(block, 0), min(end, into.shape[1])):
@@ -165,4 +184,6 @@ def _runners(source: int) -> tuple[Any, Any]:
     return run_forward, run_backward
 
 
-run_forward, run_backward = _runners(checksum(stack_program.__file__, tiles.__file__, vector_code.__file__))
+run_forward, run_backward = _runners(
+    checksum(stack_program.__file__, tiles.__file__, pointwise.__file__, activations.__file__, vector_code.__file__)
+)

@@ -1,7 +1,8 @@
 """What a fused stack of convolutions is made of: rows of samples in flat memory, and lists of operations on them.
 
-Two operations are enough (`tiles`): *affine*, ``out = start + weights × columns`` with an activation or its derivative
-behind it, and *outer*, the gradient of those weights. A column is a row of samples at a shift. `stack_writer` writes a
+Two operations do the work (`tiles`): *affine*, ``out = start + weights × columns`` with an activation or its derivative
+behind it, and *outer*, the gradient of those weights. A column is a row of samples at a shift. A third, *gate*, is for
+activations that cannot be put in their input's place, and for their derivatives (`pointwise`). `stack_writer` writes a
 network as two lists of them, `stack_kernels` runs the lists block by block of time.
 """
 
@@ -13,7 +14,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from wavewright.engine import tiles
 from wavewright.engine.tiles import TILES
 
 QUANTUM = 192
@@ -24,13 +24,14 @@ BLOCK = 576
 
 KIND, OUTPUTS, VECTORS, BLOCKS, COLUMNS, COUNT, PACKED, START, START_STRIDE, OUT, OUT_STRIDE = range(11)
 OTHER, OTHER_STRIDE, FROM, NEXT, NEXT_STRIDE, NEXT_ROWS = range(11, 17)
-"""An operation's fields. ``KIND``: what `finish` does behind it, or `OUTER`. ``OUTPUTS`` × ``BLOCKS`` rows are written
-to ``OUT`` (`OUTER`: read from ``START``), ``VECTORS`` a tile (`OUTER`: columns a tile). ``COLUMNS``, ``COUNT``: place
-and number of its columns (`OUTER`: of its groups of columns). ``PACKED``: place of its packed weights (`OUTER`: sums).
-``OTHER``: the rows that `finish` needs. ``FROM``: its first sample. ``NEXT``: rows to fetch into the cache meanwhile,
-for a later operation."""
+"""An operation's fields. ``KIND``: what `finish` does behind it, or one of the kinds below. ``OUTPUTS`` × ``BLOCKS``
+rows are written to ``OUT`` (`OUTER`: read from ``START``), ``VECTORS`` a tile (`OUTER`: columns a tile). ``COLUMNS``,
+``COUNT``: place and number of its columns (`OUTER`: of its groups of columns). ``PACKED``: place of its packed weights
+(`OUTER`: sums). ``OTHER``: the rows that `finish` needs. ``FROM``: its first sample. ``NEXT``: rows to fetch into the
+cache meanwhile, for a later operation. A gate has ``OUTPUTS`` rows a half and in ``COUNT`` the function's number; it
+reads from ``START``."""
 FIELDS = 17
-OUTER = -1
+NONE, OUTER, GATE, GATE_GRADIENT = 0, -1, -2, -3
 
 IntArray = NDArray[np.int64]
 
@@ -131,7 +132,7 @@ class Listing:
         start: Rows,
         columns: Sequence[int],
         weights: IntArray,
-        kind: int = tiles.NONE,
+        kind: int = NONE,
         other: Rows | None = None,
         slope: float = 0.0,
         soon: Rows | None = None,
@@ -181,6 +182,20 @@ class Listing:
             place = (row // outputs * groups + column // wide) * tile + column % wide * outputs + row % outputs
             self.places[int(parameter)] = self.sums + place
         self.sums += blocks * groups * tile
+
+    def gate(
+        self, kind: int, function: int, begin: int, out: Rows, source: Rows, other: Rows, rows: int, slope: float
+    ) -> None:
+        """`GATE`: ``out`` from ``source``, also added to ``other``. `GATE_GRADIENT`: the gradients by both halves,
+        ``out``, from ``source`` and what the layer kept in ``other``. ``rows`` are those of a half."""
+        self._append(
+            {
+                KIND: kind, COUNT: function, OUTPUTS: rows, BLOCKS: out.channels // rows, START: source.first,
+                START_STRIDE: source.stride, OUT: out.first, OUT_STRIDE: out.stride, OTHER: other.first,
+                OTHER_STRIDE: other.stride, FROM: begin,
+            },
+            slope,
+        )  # fmt: skip
 
     def _append(self, fields: dict[int, int], slope: float = 0.0) -> None:
         self.table.append([fields.get(index, 0) for index in range(FIELDS)])

@@ -12,9 +12,13 @@ Backward, from the last layer to the first, with ∂v the gradient of the loss b
     ∂W_l[k] = Σ_t ∂z_l[t] x_l[t − (K−1−k)d]ᵀ    ∂m_l = Σ_t ∂z_l cᵀ    ∂b_l = Σ_t ∂z_l
     ∂R_l = Σ_t ∂x_{l+1} a_lᵀ                    ∂r_l = Σ_t ∂x_{l+1}
 
-act' comes from a itself: 1 − a² for tanh, the sign of a for the rectifiers. The transposed convolution gathers, so it
-is an affine operation like the forward one, its taps mirrored. Mixer and bias are columns like any other, of the input
-and of a row of ones, so their gradients fall out with the rest.
+act' comes from a itself where it can: 1 − a² for tanh, the sign of a for the rectifiers. Where it cannot, z is kept
+beside a. So it is in a gated layer, where z has two halves, and f = act(z₁) and g = sigmoid(z₂) are kept:
+
+    a = f·g        ∂z₁ = ∂a·g·act'(z₁)        ∂z₂ = ∂a·f·g·(1 − g)
+
+The transposed convolution gathers, so it is an affine operation like the forward one, its taps mirrored. Mixer and bias
+are columns like any other, of the input and of a row of ones, so their gradients fall out with the rest.
 
 Each row starts at the first sample that an output of the window needs, rounded down to whole tiles. What is computed
 before that is never used and its gradient is zero.
@@ -27,9 +31,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from wavewright.engine import tiles
+from wavewright.engine.activations import KEEPS_INPUT, NUMBERS, RECTIFIER, slope_of
+from wavewright.engine.pointwise import GATED, GRADIENT
 from wavewright.engine.stack_program import (
     BLOCK,
+    GATE,
+    GATE_GRADIENT,
+    NONE,
     QUANTUM,
     IntArray,
     Listing,
@@ -41,27 +49,17 @@ from wavewright.engine.stack_program import (
 )
 from wavewright.nets.wavenet_config import Activation, LayerArrayConfig, WaveNetConfig
 
-ACTIVATIONS = {
-    "Tanh": (tiles.TANH, tiles.TANH_GRADIENT),
-    "ReLU": (tiles.LEAKY, tiles.LEAKY_GRADIENT),
-    "LeakyReLU": (tiles.LEAKY, tiles.LEAKY_GRADIENT),
-}
-
 
 def supported(config: WaveNetConfig) -> bool:
-    """Whether the programs can express this network: no gates, no bottleneck, a long head at the end only."""
-    return all(
-        not array.gated
-        and array.width == array.channels
-        and (array.head_kernel_size == 1 or array is config.arrays[-1])
-        and all(a.name in ACTIVATIONS and (a.name != "LeakyReLU" or a.negative_slope >= 0) for a in array.activations)
-        for array in config.arrays
-    )
+    """Whether the programs can express this network: all but a long head on an array that is not the last."""
+    return all(array.head_kernel_size == 1 for array in config.arrays[:-1])
 
 
-def slope_of(activation: Activation) -> float:
-    """What a rectifier multiplies negative values with."""
-    return activation.negative_slope if activation.name == "LeakyReLU" else 0.0
+def in_place(config: LayerArrayConfig, activation: Activation) -> bool:
+    """Whether a layer's activation may take its input's place: its value tells the derivative, and there is no gate."""
+    number = NUMBERS[activation.name]
+    rising = number == RECTIFIER and slope_of(activation) >= 0
+    return not config.gated and (rising or number not in KEEPS_INPUT)
 
 
 @dataclass
@@ -69,16 +67,18 @@ class _Layer:
     """A layer's rows in the arena, its parameters, and its first sample."""
 
     activation: Activation
+    gated: bool
     taps: list[int]
     ahead: int
     begin: int
-    x: Rows
-    a: Rows
+    x: Rows  # (channels)
+    kept: Rows  # (mid), what the activation's derivative is worked out from: a itself where that will do
+    a: Rows  # (width)
     columns: list[int]
-    weights: IntArray  # (channels, taps of channels + condition + 1)
-    back_weights: IntArray  # conv (channels, channels, taps)
-    mixer: IntArray  # (channels, condition)
-    output: IntArray | None  # (channels, channels + 1), or None where the stream ends
+    weights: IntArray  # (mid, taps of channels + condition + 1)
+    back_weights: IntArray  # conv (mid, channels, taps)
+    mixer: IntArray  # (mid, condition)
+    output: IntArray | None  # (channels, width + 1), or None where the stream ends
 
 
 @dataclass
@@ -93,7 +93,7 @@ class _Array:
     end: Rows
     head: Rows
     head_shifts: list[int]
-    head_weights: IntArray  # (head size, channels, taps)
+    head_weights: IntArray  # (head size, width, taps)
     head_bias: IntArray | None  # (head size, 1)
 
 
@@ -154,11 +154,11 @@ class _Writer:
         source = self.input if before is None else before.end
         rechannel = self.take(config.channels, config.input_size)
         x = self.memory.rows(config.channels, self.long)
-        head = self.memory.rows(config.channels, self.long)
+        head = self.memory.rows(config.width, self.long)
         self.forward.affine(x, begin, self.zero, source.each(), rechannel)
         first = (reach + (config.kernel_sizes[0] - 1) * config.dilations[0]) // QUANTUM * QUANTUM
         if before is None:
-            self.forward.affine(head, first, self.zero, [], np.zeros((config.channels, 0), np.int64))
+            self.forward.affine(head, first, self.zero, [], np.zeros((config.width, 0), np.int64))
         else:
             self._head(before, head, first)
         layers = []
@@ -170,7 +170,7 @@ class _Writer:
             layers.append(layer)
         kernel = config.head_kernel_size
         shifts = [k - kernel + 1 for k in range(kernel)]
-        weights = self.take(config.head_size, config.channels, kernel)
+        weights = self.take(config.head_size, config.width, kernel)
         bias = self.take(config.head_size, 1) if config.head_bias else None
         return _Array(config, begin, source, rechannel, layers, x, head, shifts, weights, bias), reach
 
@@ -179,32 +179,31 @@ class _Writer:
     ) -> tuple[_Layer, Rows]:
         """Writes a layer's forward pass; returns it and the stream behind it."""
         channels, kernel, dilation = config.channels, config.kernel_sizes[index], config.dilations[index]
-        conv, bias = self.take(channels, channels, kernel), self.take(channels, 1)
-        mixer = self.take(channels, config.condition_size)
+        conv, bias = self.take(config.mid, channels, kernel), self.take(config.mid, 1)
+        mixer = self.take(config.mid, config.condition_size)
         taps = [(k - kernel + 1) * dilation for k in range(kernel)]
         columns = [*x.each(taps), *self.input.each(), *self.ones.each()]
-        weights = np.concatenate([conv.reshape(channels, -1), mixer, bias], axis=1)
+        weights = np.concatenate([conv.reshape(config.mid, -1), mixer, bias], axis=1)
         activation = config.activations[index]
-        a = self.memory.rows(channels, self.long)
+        simple = in_place(config, activation)
+        kept = self.memory.rows(config.mid, self.long)
+        a = kept if simple else self.memory.rows(config.width, self.long)
         behind = x if ends else self.memory.rows(channels, self.long)
-        self.forward.affine(
-            a,
-            begin,
-            self.zero,
-            columns,
-            weights,
-            ACTIVATIONS[activation.name][0],
-            head,
-            slope_of(activation),
-            None if ends else behind,
-        )
+        function, slope = NUMBERS[activation.name], slope_of(activation)
+        if simple:
+            self.forward.affine(a, begin, self.zero, columns, weights, function, head, slope, None if ends else behind)
+        else:
+            self.forward.affine(kept, begin, self.zero, columns, weights, soon=a)
+            function += GATED * config.gated
+            self.forward.gate(GATE, function, begin, a, kept, head, config.width, slope)
         output = None
         if not ends:
-            output = np.concatenate([self.take(channels, channels), self.take(channels, 1)], axis=1)
-            following = Rows(self.memory.size, a.stride, channels)
+            output = np.concatenate([self.take(channels, config.width), self.take(channels, 1)], axis=1)
+            following = Rows(self.memory.size, a.stride, config.mid)
             self.forward.affine(behind, begin, x, [*a.each(), *self.ones.each()], output, soon=following)
         ahead = (kernel - 1) * dilation
-        return _Layer(activation, taps, ahead, begin, x, a, columns, weights, conv, mixer, output), behind
+        layer = _Layer(activation, config.gated, taps, ahead, begin, x, kept, a, columns, weights, conv, mixer, output)
+        return layer, behind
 
     def _head(self, array: _Array, out: Rows, begin: int) -> None:
         columns, weights = self._head_columns(array)
@@ -234,13 +233,13 @@ class _Writer:
         for array in reversed(arrays):
             columns, head_weights = self._head_columns(array)
             self.backward.outer(gradient, final, columns, head_weights, ones)
-            back = array.head_weights.transpose(1, 0, 2).reshape(array.config.channels, -1)
-            head = self.workspace.rows(array.config.channels, BLOCK)
+            back = array.head_weights.transpose(1, 0, 2).reshape(array.config.width, -1)
+            head = self.workspace.rows(array.config.width, BLOCK)
             mirrored = gradient.each([-shift for shift in array.head_shifts])
             self.backward.affine(head, stack, self.nought, mirrored, back)
             for index in reversed(range(len(array.layers))):
                 before = array.layers[index - 1].begin if index else array.begin
-                soon = array.layers[index - 1].a if index else None
+                soon = array.layers[index - 1].kept if index else None
                 stream = self._layer_backward(array.layers[index], before, head, stream, sources, weights, soon)
             assert stream is not None
             self.backward.outer(stream, array.begin, array.source.each(), array.rechannel, ones)
@@ -268,18 +267,21 @@ class _Writer:
     ) -> Rows:
         """Writes a layer's gradients, given those of the head's sum and of the stream behind it (None: it ends here);
         returns the rows of the stream's before it, from sample ``before`` on."""
-        channels, ones = layer.x.channels, self.ones.first
-        dz = self.workspace.rows(channels, BLOCK + layer.ahead)
+        channels, width, ones = layer.x.channels, layer.a.channels, self.ones.first
+        dz = self.workspace.rows(layer.kept.channels, BLOCK + layer.ahead)
         self._look_ahead(dz, layer.ahead)
-        kind, slope = ACTIVATIONS[layer.activation.name][1], slope_of(layer.activation)
-        if layer.output is None or stream is None:
-            nothing = np.zeros((channels, 0), np.int64)
-            self.backward.affine(dz, layer.begin, head, [], nothing, kind, layer.a, slope, layer.x, -layer.ahead)
-        else:
-            back = layer.output[:, :channels].T
-            self.backward.affine(
-                dz, layer.begin, head, stream.each(), back, kind, layer.a, slope, layer.x, -layer.ahead
-            )
+        function, slope = NUMBERS[layer.activation.name], slope_of(layer.activation)
+        da = self.workspace.rows(width, BLOCK) if layer.gated else dz
+        sources_of_a, back = [], np.zeros((width, 0), np.int64)
+        if layer.output is not None and stream is not None:
+            sources_of_a, back = stream.each(), layer.output[:, :width].T
+        self.backward.affine(
+            da, layer.begin, head, sources_of_a, back, NONE if layer.gated else function + GRADIENT,
+            layer.kept, slope, layer.x, -layer.ahead,
+        )  # fmt: skip
+        if layer.gated:
+            self.backward.gate(GATE_GRADIENT, function + GATED, layer.begin, dz, da, layer.kept, width, slope)
+        if layer.output is not None and stream is not None:
             self.backward.outer(stream, layer.begin, [*layer.a.each(), ones], layer.output, ones)
         self.backward.outer(dz, layer.begin, layer.columns, layer.weights, ones)
         sources += dz.each()

@@ -22,7 +22,7 @@ from typing import Any
 from llvmlite import ir
 
 from wavewright.engine import vector_code
-from wavewright.engine.activations import NUMBERS, SIGMOID, SILU, SOFTSIGN, TANH, ActivationVectors
+from wavewright.engine.activations import NUMBERS, SIGMOID, SILU, SOFTSIGN, TANH, StreamActivations
 from wavewright.engine.vector_code import WIDE, types
 
 SHAPES: dict[int, tuple[int, ...]] = (
@@ -154,9 +154,7 @@ def multiply_rows(
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         def case(vectors: int, outputs: int) -> None:
             body = partial(work, outputs=outputs, vectors=vectors)
-            name = f"wavewright_multiply_{vectors}_{outputs}"
-            vector_code.apart(b, name, arguments[1:], body)
-            b.module.globals[name].attributes.add("optsize")  # else the loops around a tile are copied time and again
+            vector_code.apart(b, f"wavewright_multiply_{vectors}_{outputs}", arguments[1:], body)
 
         cases: dict[int, Callable[[], None]] = {
             32 * vectors + outputs: partial(case, vectors, outputs)
@@ -222,7 +220,7 @@ def activate_rows(
 
     def each(b: Any, arguments: Sequence[Any], kind: int) -> None:
         rows, vectors, out, stride, total, total_stride, slope, kept = arguments
-        v = ActivationVectors(b, exact=bool(kind & EXACT))
+        v = StreamActivations(b, exact=bool(kind & EXACT))
         slopes, function = v.spread(slope), kind % EXACT
         mask = v.spread(b.bitcast(kept, v.scalar))
         further = b.mul(rows, stride)

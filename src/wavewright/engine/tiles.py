@@ -3,7 +3,7 @@
 All that a dilated convolution stack computes, forward and backward, is one of two things over rows of samples:
 
 `affine_tile`
-    ``out[o, t] = start[o, t] + Σ_j w[j, o] · base[columns[j] + t]``; `finish` may put an activation behind it.
+    ``out[o, t] = start[o, t] + Σ_j w[j, o] · base[columns[j] + t]``.
     A *column* is a row of samples at a shift: a channel at one tap of a convolution, the conditioning signal, or a row
     of ones (whose weight is the bias). A convolution of C channels and K taps has C·K columns.
 `outer_tile`
@@ -24,11 +24,10 @@ from typing import Any
 
 from llvmlite import ir
 
-from wavewright.engine.vector_code import INT, WIDE, Vectors, apart, intrinsic, loop, switch, types
+from wavewright.engine.vector_code import INT, WIDE, Vectors, apart, fetch, intrinsic, loop, switch, types
 
-NONE, TANH, LEAKY, TANH_GRADIENT, LEAKY_GRADIENT = range(5)
-"""What may follow an affine operation: nothing, an activation, or the derivative of one (`finish`)."""
-
+LINE = 64
+"""Bytes of a cache line."""
 
 TILES: dict[int, tuple[int, int]] = (
     {8: (3, 3), 6: (4, 4), 4: (6, 3), 3: (6, 4), 2: (6, 4), 1: (12, 12)}
@@ -92,51 +91,6 @@ def affine_tile(
 
 
 @intrinsic
-def finish(typing: Any, kind: Any, out: Any, other: Any, steps: Any, slope: Any) -> Any:
-    """The epilogue ``kind`` on ``steps`` vectors of the row ``out``, in place.
-
-    For an activation, the result is also added to the row ``other`` (the head's sum); for a derivative, ``other`` is
-    what the activation gave, a: ``out`` is multiplied by 1 − a² for tanh, by ``slope`` where a ≤ 0 for the rectifier.
-    """
-    element = out.dtype
-
-    def row(b: Any, arguments: Sequence[Any], epilogue: int) -> None:
-        out, other, steps, slope = arguments
-        v = Vectors(b, element)
-        slopes = v.spread(slope)
-
-        def step(index: Any, _: Sequence[Any]) -> list[Any]:
-            t = b.mul(index, ir.Constant(INT, v.lanes))
-            place, beside = v.address(out, t), v.address(other, t)
-            value, known = v.load(place), v.load(beside)
-            if epilogue == TANH:
-                value = v.tanh(value)
-            elif epilogue == LEAKY:
-                value = b.select(b.fcmp_ordered(">", value, v.zero), value, b.fmul(value, slopes))
-            elif epilogue == TANH_GRADIENT:
-                value = v.multiply_add(b.fneg(b.fmul(known, known)), value, value)
-            elif epilogue == LEAKY_GRADIENT:
-                value = b.select(b.fcmp_ordered(">", known, v.zero), value, b.fmul(value, slopes))
-            v.store(value, place)
-            if epilogue in (TANH, LEAKY):
-                v.store(b.fadd(known, value), beside)
-            return []
-
-        loop(b, steps, [], step)
-
-    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        def case(epilogue: int) -> None:
-            body = partial(row, epilogue=epilogue)
-            apart(b, f"wavewright_finish_{epilogue}_{element}", arguments[1:], body)
-
-        kinds = (TANH, LEAKY, TANH_GRADIENT, LEAKY_GRADIENT)
-        switch(b, arguments[0], {epilogue: partial(case, epilogue) for epilogue in kinds})
-        return context.get_dummy_value()
-
-    return types.void(types.intp, out, other, types.intp, element), generate
-
-
-@intrinsic
 def outer_tile(
     typing: Any,
     rows: Any,
@@ -182,3 +136,31 @@ def outer_tile(
         return context.get_dummy_value()
 
     return types.void(types.intp, row, types.intp, base, columns, types.intp, base), generate
+
+
+@intrinsic
+def fetch_rows(typing: Any, rows: Any, row: Any, stride: Any, lines: Any) -> Any:
+    """Asks for ``lines`` cache lines of each of ``rows`` rows ahead of their use."""
+    element = row.dtype
+
+    def each(b: Any, arguments: Sequence[Any]) -> None:
+        rows, row, stride, lines = arguments
+        v = Vectors(b, element)
+
+        def step(index: Any, _: Sequence[Any]) -> list[Any]:
+            first = v.address(row, b.mul(index, stride))
+
+            def line(index: Any, _: Sequence[Any]) -> list[Any]:
+                fetch(b, v.address(first, b.mul(index, ir.Constant(INT, LINE // v.bytes))))
+                return []
+
+            loop(b, lines, [], line)
+            return []
+
+        loop(b, rows, [], step)
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        apart(b, f"wavewright_fetch_{element}", arguments, each)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, row, types.intp, types.intp), generate

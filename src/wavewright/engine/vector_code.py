@@ -171,13 +171,14 @@ def loop(builder: Any, count: Any, state: Sequence[Any], body: Any) -> list[Any]
 
 def apart(builder: Any, name: str, arguments: Sequence[Any], body: Callable[[Any, Sequence[Any]], None]) -> None:
     """Calls ``body`` as a function of its own, never inlined: small functions compile several times faster than one
-    that holds them all, and a call is nothing beside a tile."""
+    that holds them all, and a call is nothing beside a tile. Nor are its loops unrolled: a tile is that already."""
     function = builder.module.globals.get(name)
     if function is None:
         kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
         function = ir.Function(builder.module, kind, name)
         function.linkage = "linkonce_odr"
         function.attributes.add("noinline")
+        function.attributes.add("optsize")
         inside = ir.IRBuilder(function.append_basic_block())
         body(inside, function.args)
         inside.ret_void()
@@ -209,20 +210,12 @@ def at(typing: Any, array: Any, offset: Any) -> Any:
     return signature, generate
 
 
-@intrinsic
-def prefetch(typing: Any, pointer: Any) -> Any:
+def fetch(b: Any, pointer: Any) -> None:
     """Asks for the cache line at ``pointer`` ahead of its use."""
-
-    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        byte = ir.IntType(8).as_pointer()
-        flag = ir.IntType(32)
-        name = "llvm.prefetch.p0i8"
-        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
-        function = b.module.globals.get(name) or ir.Function(b.module, kind, name)
-        b.call(function, [b.bitcast(arguments[0], byte), flag(0), flag(2), flag(1)])
-        return context.get_dummy_value()
-
-    return types.void(pointer), generate
+    byte, flag, name = ir.IntType(8).as_pointer(), ir.IntType(32), "llvm.prefetch.p0i8"
+    kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+    function = b.module.globals.get(name) or ir.Function(b.module, kind, name)
+    b.call(function, [b.bitcast(pointer, byte), flag(0), flag(2), flag(1)])
 
 
 @intrinsic
