@@ -1,6 +1,6 @@
 """Spoken digits, learned sample by sample: bits a sample on takes that training never heard, beside the floors.
 
-    python bench/digits.py [--folder ../shared/audio/digits] [--minutes 30] [--threads 2] [--network NAME …] [--keep FOLDER]
+    python bench/digits.py [--folder DIGITS] [--minutes 30] [--threads 2] [--network NAME …] [--keep FOLDER]
 
 8 kHz, 256 codes of mu-law, no pre-emphasis; takes 5 to 7 of every speaker and digit are held out, every sample of them
 counts, the first predicted from silence. The floors are fitted to the same training takes: how often each code occurs,

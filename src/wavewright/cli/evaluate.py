@@ -47,9 +47,9 @@ def main(words: Sequence[str]) -> int:
 
     run = first_place(words)
     if run is not None and job_of(run) == "generate":
-        from wavewright.cli import evaluate_generator
+        from wavewright.cli.evaluate_generator import main as evaluate_generator
 
-        return evaluate_generator.main(words)
+        return evaluate_generator(words)
     arguments = parse(Arguments, "evaluate", words)
     if len(arguments.recordings) not in (0, 2):
         raise SettingsError(

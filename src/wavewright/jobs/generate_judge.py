@@ -1,4 +1,4 @@
-"""How good a generator is: what held-out sounds cost it, beside the floors, and how its new sounds compare with them."""
+"""How good a generator is: what held-out sounds cost it, beside the floors; how its new sounds compare with them."""
 
 from __future__ import annotations
 
