@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
-from wavewright.engine.choice import WIDTH, Choice
+from wavewright.engine.choice import Choice
 from wavewright.engine.integer_dots import OFFSET
 from wavewright.engine.sampler_kernels import (
     BYTES_ROOM,
@@ -35,7 +35,7 @@ from wavewright.engine.sampler_kernels import (
 from wavewright.engine.sampler_program import KIND, LAGS, LOOKUP, Program, aligned
 from wavewright.engine.sampler_recurrent import write_audio_rnn
 from wavewright.engine.sampler_samplernn import write_sample_rnn
-from wavewright.engine.sampler_tiles import SHAPES, stream_groups, tile_vectors
+from wavewright.engine.sampler_tiles import SHAPES, padded, stream_groups, tile_vectors
 from wavewright.engine.sampler_wavenet import write_sample_wavenet
 from wavewright.errors import SettingsError
 from wavewright.nets.audio_rnn import AudioRNN
@@ -119,8 +119,8 @@ class Sampler:
         self._past = np.zeros((streams, size), np.int64)
         self._position = np.zeros(1, np.int64)
         self._program = (*program.table(), *program.weights(), take, fixed, limits)
-        count = 0 if mixture else -(-distribution.levels // WIDTH) * WIDTH
-        self._scratch = (np.zeros(3 * count), np.zeros(count, np.int64))
+        count = 0 if mixture else padded(distribution.levels)
+        self._scratch = (np.zeros(3 * count), np.zeros(2 * count, np.float32), np.zeros(count, np.int64))
 
     def reset(self) -> None:
         """Forgets all: the next sample is the first of a sound."""

@@ -10,8 +10,8 @@ from typing import Any
 from numba import njit
 
 from wavewright.compiled import compiled
-from wavewright.engine import choice, integer_dots, sampler_program, sampler_tiles, stream_tiles, vector_code
-from wavewright.engine.choice import draw_mixture, draw_softmax, mixture_nats, softmax_nats
+from wavewright.engine import draws, integer_dots, sampler_program, sampler_tiles, stream_tiles, vector_code
+from wavewright.engine.draws import draw_mixture, draw_softmax, mixture_nats, softmax_nats
 from wavewright.engine.sampler_program import (
     ACTIVATE,
     BACK,
@@ -227,7 +227,7 @@ def _runner(source: int) -> Any:
     @compiled
     def run(  # type: ignore[no-untyped-def]
         table, segments, shared, cells, take, fixed, limits, memory, bytes_, cursors, past, position,
-        controls, given, uniforms, temperatures, top_k, top_p, scratch, heap, codes, nats,
+        controls, given, uniforms, temperatures, top_k, top_p, scratch, quick, heap, codes, nats,
     ):  # fmt: skip
         """``codes`` (streams, time) and ``nats`` (streams, time), from sample ``position[0]`` on.
 
@@ -258,9 +258,11 @@ def _runner(source: int) -> Any:
                         code = draw_mixture(said, components, levels, limits[0], limits[1], chance, temperatures[t])
                     nat = mixture_nats(said, components, levels, limits[0], limits[1], code)
                 elif given:
-                    nat = softmax_nats(said, levels, code, scratch)
+                    nat = softmax_nats(said, levels, code, quick)
                 else:
-                    code, nat = draw_softmax(said, levels, chance[0], temperatures[t], top_k, top_p, scratch, heap)
+                    code, nat = draw_softmax(
+                        said, levels, chance[0], temperatures[t], top_k, top_p, scratch, quick, heap
+                    )
                 codes[stream, t] = code
                 nats[stream, t] = nat
                 before[stream * (mask + 1) + (now & mask)] = code
@@ -272,7 +274,7 @@ def _runner(source: int) -> Any:
 
 run = _runner(
     checksum(
-        choice.__file__, integer_dots.__file__, sampler_program.__file__, sampler_tiles.__file__,
+        draws.__file__, integer_dots.__file__, sampler_program.__file__, sampler_tiles.__file__,
         stream_tiles.__file__, vector_code.__file__, __file__,
     )
 )  # fmt: skip

@@ -135,6 +135,8 @@ def _cases(b: Any, shape: Any, name: str, arguments: Sequence[Any], body: Callab
     def case(vectors: int, streams: int) -> None:
         inside = partial(body, vectors=vectors, streams=streams)
         vector_code.apart(b, f"{name}_{vectors}_{streams}", arguments, inside)
+        # Loops are as long as they should be already; copies of them take time to compile.
+        b.module.globals[f"{name}_{vectors}_{streams}"].attributes.add("optsize")
 
     vector_code.switch(
         b,

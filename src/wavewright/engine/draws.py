@@ -1,0 +1,316 @@
+"""Draws from what a network says, as compiled code, by the rule of `wavewright.nets.distributions.draw`.
+
+Softmax, in float64: weights exp((logit − largest) / temperature); the ``top_k`` largest are kept, of equals the lower
+code; of those the smallest head, most likely first, whose share reaches ``top_p``; then the first kept code at which
+the sum in the order of codes exceeds u · total. Most draws are certain in single precision already: all whose u · total
+is further than `DOUBT` from the sums on both sides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit
+
+from wavewright.engine import vector_code
+from wavewright.engine.vector_code import INT, VECTOR_BYTES, Vectors, at, types
+
+LANES = VECTOR_BYTES // 4
+"""Weights that are summed together before the sums are; logits come in multiples of it."""
+
+DOUBT = 1e-5
+"""By how much, of the total, sums in single precision may be wrong; they are to 2e-6."""
+
+
+def _exponential(v: Vectors, x: Any) -> Any:
+    """eˣ in double precision for x ≤ 0, to 2e-16 relative; below −708 it is e⁻⁷⁰⁸.
+
+    x = k ln 2 + r, |r| ≤ ln 2 / 2, and the series of e^r to its 13th term.
+    """
+    b = v.builder
+    least = v.constant(-708.0)
+    x = b.select(b.fcmp_ordered("<", x, least), least, x)
+    k = v.call("rint", b.fmul(x, v.constant(1.4426950408889634)))
+    r = v.multiply_add(k, v.constant(-6.93147180369123816490e-01), x)
+    r = v.multiply_add(k, v.constant(-1.90821492927058770002e-10), r)
+    bits = b.add(b.fptosi(k, v.whole), ir.Constant(v.whole, [1023] * v.lanes))
+    power = b.bitcast(b.shl(bits, ir.Constant(v.whole, [52] * v.lanes)), v.type)
+    return b.fmul(v.polynomial(r, [1 / math.factorial(n) for n in range(13)]), power)
+
+
+def _quick_exponential(v: Vectors, x: Any) -> Any:
+    """eˣ in single precision for x ≤ 0, to 2e-7 relative and 1e-7 · |x|; below −87 it is e⁻⁸⁷."""
+    b = v.builder
+    least = v.constant(-87.0)
+    x = b.select(b.fcmp_ordered("<", x, least), least, x)
+    k = v.call("rint", b.fmul(x, v.constant(1.4426950408889634)))
+    r = v.multiply_add(k, v.constant(-0.693359375), x)  # k times it is exact
+    r = v.multiply_add(k, v.constant(2.12194440e-4), r)
+    bits = b.add(b.fptosi(k, v.whole), ir.Constant(v.whole, [127] * v.lanes))
+    power = b.bitcast(b.shl(bits, ir.Constant(v.whole, [23] * v.lanes)), v.type)
+    return b.fmul(v.polynomial(r, [1 / math.factorial(n) for n in range(7)]), power)
+
+
+@vector_code.intrinsic
+def _weigh(typing: Any, logits: Any, groups: Any, largest: Any, inverse: Any, weights: Any, sums: Any) -> Any:
+    """``weights = exp((logits − largest) · inverse)`` and the ``sums`` of each group of `LANES`; returns their sum."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        logits, groups, largest, inverse, weights, sums = arguments
+        v = Vectors(b, types.float64)
+        most, factor = v.spread(b.fpext(largest, v.scalar)), v.spread(inverse)
+        singles = ir.VectorType(ir.FloatType(), v.lanes)
+
+        def group(index: Any, state: Sequence[Any]) -> list[Any]:
+            first, total = b.mul(index, ir.Constant(INT, LANES)), v.zero
+            for part in range(0, LANES, v.lanes):
+                place = b.add(first, ir.Constant(INT, part))
+                row = b.load(b.bitcast(v.address(logits, place), singles.as_pointer()))
+                row.align = 4
+                weight = _exponential(v, b.fmul(b.fsub(b.fpext(row, v.type), most), factor))
+                v.store(weight, v.address(weights, place))
+                total = b.fadd(total, weight)
+            v.builder.store(
+                b.extract_element(v.lane_sums([total]), ir.Constant(ir.IntType(32), 0)), v.address(sums, index)
+            )
+            return [b.fadd(state[0], total)]
+
+        (total,) = vector_code.loop(b, groups, [v.zero], group)
+        return b.extract_element(v.lane_sums([total]), ir.Constant(ir.IntType(32), 0))
+
+    double = types.float64
+    return double(logits, types.intp, types.float32, double, weights, sums), generate
+
+
+@vector_code.intrinsic
+def _weigh_quickly(typing: Any, logits: Any, vectors: Any, largest: Any, factor: Any, weights: Any, sums: Any) -> Any:
+    """As `_weigh`, in single precision: ``vectors`` vectors and the sum of each."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        logits, vectors, largest, factor, weights, sums = arguments
+        v = Vectors(b, types.float32)
+        most, factors = v.spread(largest), v.spread(factor)
+        name = f"llvm.vector.reduce.fadd.v{v.lanes}f32"
+        kind = ir.FunctionType(v.scalar, [v.scalar, v.type])
+        add_up = b.module.globals.get(name) or ir.Function(b.module, kind, name)
+
+        def across(value: Any) -> Any:
+            return b.call(add_up, [ir.Constant(v.scalar, 0.0), value], fastmath=("reassoc",))
+
+        def step(index: Any, state: Sequence[Any]) -> list[Any]:
+            place = b.mul(index, ir.Constant(INT, v.lanes))
+            x = b.fmul(b.fsub(v.load(v.address(logits, place)), most), factors)
+            weight = _quick_exponential(v, x)
+            v.store(weight, v.address(weights, place))
+            b.store(across(weight), v.address(sums, index))
+            return [b.fadd(state[0], weight)]
+
+        (total,) = vector_code.loop(b, vectors, [v.zero], step)
+        return across(total)
+
+    single = types.float32
+    return single(logits, types.intp, single, single, weights, sums), generate
+
+
+@vector_code.intrinsic
+def _greatest(typing: Any, logits: Any, vectors: Any) -> Any:
+    """The largest of ``vectors`` vectors of single-precision numbers."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        logits, vectors = arguments
+        v = Vectors(b, types.float32)
+
+        def larger(x: Any, y: Any) -> Any:
+            return b.select(b.fcmp_ordered(">", x, y), x, y)
+
+        def step(index: Any, state: Sequence[Any]) -> list[Any]:
+            return [larger(v.load(v.address(logits, b.mul(index, ir.Constant(INT, v.lanes)))), state[0])]
+
+        (most,) = vector_code.loop(b, vectors, [v.load(logits)], step)
+        width = v.lanes
+        while width > 1:
+            width //= 2
+            most = larger(most, v.shuffle(most, most, [lane ^ width for lane in range(v.lanes)]))
+        return b.extract_element(most, ir.Constant(ir.IntType(32), 0))
+
+    return types.float32(logits, types.intp), generate
+
+
+@vector_code.intrinsic
+def _bits(typing: Any, number: Any) -> Any:
+    """The bits of a single-precision number as a whole number."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        return b.bitcast(arguments[0], ir.IntType(32))
+
+    return types.int32(types.float32), generate
+
+
+@njit(nogil=True, error_model="numpy")
+def _sink(heap, place, size):  # type: ignore[no-untyped-def]
+    """Puts the number at ``place`` of a heap, largest first, where it belongs."""
+    number = heap[place]
+    while True:
+        child = 2 * place + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap[child + 1] > heap[child]:
+            child += 1
+        if heap[child] <= number:
+            break
+        heap[place] = heap[child]
+        place = child
+    heap[place] = number
+
+
+@njit(nogil=True, error_model="numpy")
+def _keep(logits, levels, top_k, top_p, total, weights, heap, kept):  # type: ignore[no-untyped-def]
+    """Takes away the weights of all but the likeliest codes; ``total`` is the sum of all.
+
+    A heap hands the codes out, most likely first: its numbers grow with the logit and, of equal logits, with what the
+    code lacks to the last one. They come to stand behind the heap, from its end downwards.
+    """
+    for code in range(levels):
+        bits = np.int64(_bits(logits[code])) if logits[code] != 0 else np.int64(0)  # −0 equals 0
+        grows = bits if bits >= 0 else np.int64(-2147483648) - bits
+        heap[code] = (grows << 32) + (levels - code)
+    for place in range(levels // 2 - 1, -1, -1):
+        _sink(heap, place, levels)
+    most = levels if top_k == 0 else min(top_k, levels)
+    wanted = np.inf if most < levels or top_p >= 1 else total * top_p
+    count, share = 0, 0.0
+    while count < most and share < wanted:
+        likeliest = heap[0]
+        count += 1
+        heap[0] = heap[levels - count]
+        _sink(heap, 0, levels - count)
+        heap[levels - count] = likeliest
+        share += weights[levels - (likeliest & 0xFFFFFFFF)]
+    if most < levels and top_p < 1:
+        wanted, share, most, count = share * top_p, 0.0, count, 0
+        while count < most and share < wanted:
+            count += 1
+            share += weights[levels - (heap[levels - count] & 0xFFFFFFFF)]
+    for index in range(count):
+        kept[index] = weights[levels - (heap[levels - 1 - index] & 0xFFFFFFFF)]
+    for code in range(levels):
+        weights[code] = 0
+    for index in range(count):
+        weights[levels - (heap[levels - 1 - index] & 0xFFFFFFFF)] = kept[index]
+
+
+@njit(nogil=True, error_model="numpy")
+def _find(weights, sums, levels, wanted):  # type: ignore[no-untyped-def]
+    """The first code at which the sum of ``weights`` exceeds ``wanted``, and the sum before it; ``sums`` are those of
+    each `LANES`. The last code where rounding leaves none."""
+    group, groups, before = 0, (levels + LANES - 1) // LANES, wanted * 0
+    while group < groups - 1 and before + sums[group] <= wanted:
+        before += sums[group]
+        group += 1
+    code, last = group * LANES, min((group + 1) * LANES, levels) - 1
+    while code < last and before + weights[code] <= wanted:
+        before += weights[code]
+        code += 1
+    return code, before
+
+
+@njit(nogil=True, error_model="numpy")
+def _draw_exactly(logits, levels, largest, uniform, temperature, top_k, top_p, scratch, heap):  # type: ignore[no-untyped-def]
+    """A code by the rule, in float64."""
+    groups = (levels + LANES - 1) // LANES
+    weights, sums, kept = at(scratch, 0), at(scratch, LANES * groups), at(scratch, 2 * LANES * groups)
+    total = _weigh(logits, groups, largest, 1.0 / temperature, weights, sums)
+    if top_k != 0 or top_p < 1:
+        _keep(logits, levels, top_k, top_p, total, weights, at(heap, 0), kept)
+        total = 0.0
+        for group in range(groups):
+            share = 0.0
+            for code in range(group * LANES, (group + 1) * LANES):
+                share += weights[code]
+            sums[group] = share
+            total += share
+    code, _ = _find(weights, sums, levels, uniform * total)
+    while code > 0 and weights[code] == 0:  # rounding led beyond the last that was kept
+        code -= 1
+    return code
+
+
+@njit(nogil=True, error_model="numpy")
+def draw_softmax(logits, levels, uniform, temperature, top_k, top_p, scratch, quick, heap):  # type: ignore[no-untyped-def]
+    """A code, and its −ln p at temperature 1, all codes kept.
+
+    ``logits`` come in whole vectors, those beyond ``levels`` as low as can be. ``scratch`` (float64) has room for three
+    times as many numbers, ``quick`` (float32) for twice, ``heap`` for as many whole ones. What single precision is
+    certain of is not computed again.
+    """
+    vectors = (levels + LANES - 1) // LANES
+    weights, sums = at(quick, 0), at(quick, LANES * vectors)
+    largest, one = _greatest(logits, vectors), np.float32(1)
+    total = _weigh_quickly(logits, vectors, largest, one / np.float32(temperature), weights, sums)
+    wanted, doubt = np.float32(uniform) * total, total * np.float32(DOUBT)
+    code, before = _find(weights, sums, levels, wanted)
+    near = wanted - before < doubt or before + weights[code] - wanted < doubt
+    if near or top_k != 0 or top_p < 1:
+        code = _draw_exactly(logits, levels, largest, uniform, temperature, top_k, top_p, scratch, heap)
+    if temperature != 1:
+        total = _weigh_quickly(logits, vectors, largest, one, weights, sums)
+    return code, np.log(np.float64(total)) - (np.float64(logits[code]) - largest)
+
+
+@njit(nogil=True, error_model="numpy")
+def softmax_nats(logits, levels, code, quick):  # type: ignore[no-untyped-def]
+    """−ln p of ``code``; for the rest see `draw_softmax`."""
+    vectors = (levels + LANES - 1) // LANES
+    largest = _greatest(logits, vectors)
+    total = _weigh_quickly(logits, vectors, largest, np.float32(1), at(quick, 0), at(quick, LANES * vectors))
+    return np.log(np.float64(total)) - (np.float64(logits[code]) - largest)
+
+
+@njit(nogil=True, error_model="numpy")
+def draw_mixture(parameters, components, levels, least, most, uniforms, temperature):  # type: ignore[no-untyped-def]
+    """A code from a mixture of logistics, log scales held from ``least`` to ``most``; takes two ``uniforms``."""
+    largest = parameters[0]
+    for index in range(1, components):
+        largest = max(largest, parameters[index])
+    total = 0.0
+    for index in range(components):
+        total += np.exp((np.float64(parameters[index]) - largest) / temperature)
+    wanted, chosen = uniforms[0] * total, 0
+    share = np.exp((np.float64(parameters[0]) - largest) / temperature)
+    while chosen < components - 1 and share <= wanted:
+        chosen += 1
+        share += np.exp((np.float64(parameters[chosen]) - largest) / temperature)
+    scale = np.exp(min(max(np.float64(parameters[2 * components + chosen]), least), most))
+    logistic = np.log(uniforms[1]) - np.log1p(-uniforms[1])
+    value = parameters[components + chosen] + temperature * scale * logistic
+    return np.int64(np.floor((min(max(value, -1.0), 1.0) + 1.0) * (0.5 * (levels - 1)) + 0.5))
+
+
+@njit(nogil=True, error_model="numpy")
+def _log_sigmoid(x):  # type: ignore[no-untyped-def]
+    return min(x, 0.0) - np.log1p(np.exp(-abs(x)))
+
+
+@njit(nogil=True, error_model="numpy")
+def mixture_nats(parameters, components, levels, least, most, code):  # type: ignore[no-untyped-def]
+    """−ln p of ``code`` under a mixture of logistics (`wavewright.nets.distributions.LogisticMixture`)."""
+    level = 2.0 * code / (levels - 1) - 1.0
+    weighed, together = -np.inf, -np.inf  # the logarithms of what the weights, and weights times p, add up to
+    for index in range(components):
+        weight = np.float64(parameters[index])
+        narrow = np.exp(-min(max(np.float64(parameters[2 * components + index]), least), most))
+        a, half = (level - parameters[components + index]) * narrow, narrow / (levels - 1)
+        log_p = 0.0
+        if code != levels - 1:
+            log_p += _log_sigmoid(a + half)
+        if code != 0:
+            log_p += _log_sigmoid(half - a)
+        if code not in (0, levels - 1):
+            log_p += np.log(-np.expm1(-2.0 * half))
+        weighed = np.logaddexp(weighed, weight)
+        together = np.logaddexp(together, weight + log_p)
+    return weighed - together
