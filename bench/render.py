@@ -1,15 +1,16 @@
-"""How fast WaveNets play, every size at every block size, plain torch beside them, as a Markdown table.
+"""How fast twins play: every architecture and size at every block size, plain torch beside it, as a Markdown table.
 
-    python bench/render.py --seconds 20 -o table.md
-    python bench/render.py --sizes a1-standard --against "other-player {model} {input} {output}"
+    python bench/render.py --seconds 20 --write
+    python bench/render.py --networks a1-standard --against "other-player {model} {input} {output}"
 
-One thread. Times are the best of many short turns; all sizes, blocks and players take turns, so that a busy machine
-disturbs all alike. The limit is what multiply-adds alone take on this core, all in registers; a network's share of it
-counts its multiply-adds and nothing else, so activations and all that is moved about are losses. "offline" plays ten
-seconds in one block. × real time is at 48 kHz.
+One thread. Times are the best of many short turns; a network's blocks, torch and the limit take turns, so that a busy
+machine disturbs all alike. The limit is what multiply-adds alone take on this core, all in registers; a network's share
+of it counts its multiply-adds and nothing else, so activations and all that is moved about are losses. "whole" plays
+ten seconds in one block. × real time is at 48 kHz.
 
 ``--against`` runs another player's command on the same model and the same sound, once on one second of it and once on
 ``--seconds`` more: the difference is its playing alone. {model} becomes a .nam file, {input} and {output} .wav files.
+Ours plays the same sound from memory between its runs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import shlex
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,21 @@ import numba
 import numpy as np
 import torch
 
+from page import machine, write_section
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray, Recording
 from wavewright.engine import vector_code
 from wavewright.engine.player import Player
 from wavewright.engine.torch_player import TorchPlayer
-from wavewright.engine.wavenet_player import serves
+from wavewright.errors import WavewrightError
 from wavewright.formats import nam
-from wavewright.formats.nam_metadata import NamMetadata
-from wavewright.nets.wavenet import WaveNet
+from wavewright.nets.contract import Network
+from wavewright.nets.registry import build
 from wavewright.nets.wavenet_config import PRESETS
 
 RATE = 48_000
-OFFLINE = 10 * RATE
-BLOCKS = (1, 16, 64, 256, 2048, OFFLINE)
+WHOLE = 10 * RATE
+BLOCKS = (64, 256, WHOLE)
 TURN = 0.02
 """Seconds a turn: short enough to fall between two disturbances now and then."""
 
@@ -48,6 +50,19 @@ SUMS = 16
 """Sums side by side in the limit's loop: enough to keep two multipliers of four cycles each busy."""
 
 Work = Callable[[], float]
+
+NETWORKS: dict[str, tuple[str, Mapping[str, Any]]] = {
+    **{name: (name, {}) for name in PRESETS},
+    "gated 14 × 12": ("gated-wavenet", {}),
+    "LSTM 1 × 24": ("lstm", {"hidden_size": 24}),
+    "LSTM 1 × 40": ("lstm", {"hidden_size": 40}),
+    "LSTM 2 × 16": ("lstm", {"hidden_size": 16, "num_layers": 2}),
+    "LSTM 1 × 24, a control": ("lstm", {"hidden_size": 24, "input_size": 2}),
+    "GRU 1 × 24": ("gru", {"hidden_size": 24}),
+    "GRU 1 × 40": ("gru", {"hidden_size": 40}),
+    "linear 2048": ("linear", {"taps": 2048}),
+}
+"""What is timed: the table's name, then the registry's and its settings."""
 
 
 @vector_code.intrinsic
@@ -86,30 +101,29 @@ def limit_turn() -> Work:
     return turn
 
 
-def turns(play: Callable[[FloatArray], object], block: int) -> Work:
+def noise(rows: int, samples: int) -> FloatArray:
+    """(rows, samples)."""
+    return (np.random.default_rng(0).standard_normal((rows, samples)) * 0.2).astype(np.float32)
+
+
+def turns(play: Callable[[FloatArray, FloatArray], object], inputs: int, block: int) -> Work:
     """A turn of a player at one block size; it gives seconds for a sample."""
-    x = (np.random.default_rng(0).standard_normal((1, block)) * 0.2).astype(np.float32)
-    play(x)
+    x, out = noise(inputs, block), np.empty((1, block), np.float32)
+    play(x, out)
     start = time.perf_counter()
-    play(x)
+    play(x, out)
     repeats = max(1, int(TURN / max(time.perf_counter() - start, 1e-7)))
 
     def turn() -> float:
         start = time.perf_counter()
         for _ in range(repeats):
-            play(x)
+            play(x, out)
         return (time.perf_counter() - start) / (repeats * block)
 
     return turn
 
 
-def torch_play(net: WaveNet) -> Callable[[FloatArray], object]:
-    """The same network by torch alone."""
-    player = TorchPlayer(net, 1)
-    return lambda x: player.play(x, np.empty_like(x))
-
-
-def best(works: dict[str, Work], seconds: float) -> dict[str, float]:
+def best(works: Mapping[str, Work], seconds: float) -> dict[str, float]:
     """The least that each gave while all took turns for ``seconds``."""
     found = dict.fromkeys(works, float("inf"))
     end = time.perf_counter() + seconds
@@ -119,83 +133,103 @@ def best(works: dict[str, Work], seconds: float) -> dict[str, float]:
     return found
 
 
-def size_rows(name: str, net: WaveNet, seconds: float) -> list[str]:
-    """One size's lines of the table."""
-    player, plain = Player(net), torch_play(net)
+def network(name: str) -> Network:
+    """A network of the table, with weights as they are drawn."""
+    torch.manual_seed(0)
+    kind, changes = NETWORKS[name]
+    return build(kind, **changes).eval()
+
+
+def rows(name: str, net: Network, seconds: float) -> list[str]:
+    """One network's lines of the table."""
+    inputs = net.in_channels
+    player = Player(net, inputs=inputs)
     works = {"limit": limit_turn()}
     for block in BLOCKS:
-        works[f"ours {block}"] = turns(player.process, block)
-        works[f"torch {block}"] = turns(plain, min(block, RATE))
+        works[f"ours {block}"] = turns(player.process, inputs, block)
+        if inputs == 1:  # torch's player takes one input
+            works[f"torch {block}"] = turns(TorchPlayer(net, 1).play, inputs, min(block, RATE))
     found = best(works, seconds)
+    multiply_adds = int(getattr(net, "multiply_adds", 0))
+    limit = multiply_adds * found["limit"]
     lines = []
     for block in BLOCKS:
-        ours, theirs = found[f"ours {block}"], found[f"torch {block}"]
-        share = net.multiply_adds * found["limit"] / ours
-        label = "offline" if block == OFFLINE else str(block)
+        ours, plain = found[f"ours {block}"], found.get(f"torch {block}")
+        beside = "| | |" if plain is None else f"| {1 / (plain * RATE):.1f} | {plain / ours:.0f}× |"
         lines.append(
-            f"| {name} | {label} | {1 / (ours * RATE):.1f} | {ours * 1e9:.0f} | {net.multiply_adds:,} | {share:.0%} "
-            f"| {1 / (theirs * RATE):.1f} | {theirs / ours:.0f}× |"
+            f"| {name} | {multiply_adds:,} | {'whole' if block == WHOLE else block} | {1 / (ours * RATE):.0f} "
+            f"| {ours * 1e9:.0f} | {limit / ours:.0%} | {1 / (limit * RATE):.0f} {beside}"
         )
-    limit = 1 / (net.multiply_adds * found["limit"] * RATE)
-    return [*lines, f"| {name} | limit | {limit:.0f} | {net.multiply_adds * found['limit'] * 1e9:.0f} | | 100% | | |"]
+    return lines
 
 
-def command_speed(command: str, net: WaveNet, seconds: int) -> float:
-    """× real time of another player's command, its start taken out."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        nam.save(folder / "model.nam", net, RATE, NamMetadata())
-        took = []
+def against(command: str, name: str, net: Network, seconds: int) -> str:
+    """The line of another player's command beside ours, its start taken out."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        try:
+            nam.save(folder / "model.nam", net, RATE)
+        except WavewrightError as error:
+            return f"| {name} | | | {error} |"
+        player, out = Player(net), np.empty((1, seconds * RATE), np.float32)
+        sound = noise(1, seconds * RATE)
         for length in (1, 1 + seconds):
-            sound = (np.random.default_rng(0).standard_normal((1, length * RATE)) * 0.1).astype(np.float32)
-            files.write(folder / f"in{length}.wav", Recording(sound, RATE))
-            words = [
-                word.format(
-                    model=folder / "model.nam", input=folder / f"in{length}.wav", output=folder / f"out{length}.wav"
-                )
-                for word in shlex.split(command)
-            ]
-            turns = []
-            for _ in range(3):
+            files.write(folder / f"in{length}.wav", Recording(noise(1, length * RATE), RATE))
+        least = dict.fromkeys(("short", "long", "ours"), float("inf"))
+        for _ in range(4):
+            for what, length in (("short", 1), ("long", 1 + seconds)):
+                places = {"model": "model.nam", "input": f"in{length}.wav", "output": f"out{length}.wav"}
+                words = [
+                    word.format_map({key: folder / value for key, value in places.items()})
+                    for word in shlex.split(command)
+                ]
                 start = time.perf_counter()
                 subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-                turns.append(time.perf_counter() - start)
-            took.append(min(turns))
-    return seconds / max(took[1] - took[0], 1e-9)
+                least[what] = min(least[what], time.perf_counter() - start)
+            start = time.perf_counter()
+            player.process(sound, out)
+            least["ours"] = min(least["ours"], time.perf_counter() - start)
+    other = max(least["long"] - least["short"], 1e-9)
+    return f"| {name} | {seconds / other:.0f} | {seconds / least['ours']:.0f} | {other / least['ours']:.2f}× |"
 
 
-def table(sizes: Sequence[str], seconds: float, against: str | None) -> str:
+def table(names: Sequence[str], seconds: float, command: str | None) -> str:
     """The whole table, and the lines of the other player below it."""
     lines = [
-        "| size | block | × real time | ns a sample | multiply-adds | share of the limit | torch × | faster |",
-        "|---|---|---|---|---|---|---|---|",
+        f"{machine()}, one thread, 48 kHz.",
+        "",
+        "| network | multiply-adds | block | × real time | ns a sample | of the limit | limit × | torch × | faster |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     others = []
-    for name in sizes:
-        torch.manual_seed(0)
-        net = WaveNet(PRESETS[name]).eval()
-        assert serves(net)
-        lines += size_rows(name, net, seconds)
-        if against is not None:
-            others.append(f"| {name} | {command_speed(against, net, max(10, int(seconds))):.1f} |")
+    for name in names:
+        net = network(name)
+        lines += rows(name, net, seconds)
+        print(*lines[-len(BLOCKS) :], sep="\n", flush=True)
+        if command is not None:
+            others.append(against(command, name, net, max(10, int(seconds))))
+            print(others[-1], flush=True)
     if others:
-        lines += ["", f"Against `{against}`:", "", "| size | × real time |", "|---|---|", *others]
+        heads = ["| network | its × real time | ours, whole | faster |", "|---|---|---|---|"]
+        lines += ["", f"Against `{command}`:", "", *heads, *others]
     return "\n".join(lines)
 
 
 def main() -> None:
     """Prints the table, and writes it where told."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", nargs="+", default=list(PRESETS), choices=list(PRESETS))
-    parser.add_argument("--seconds", type=float, default=20.0, help="for each size")
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=list(NETWORKS), metavar="NAME")
+    parser.add_argument("--seconds", type=float, default=20.0, help="for each network (default %(default)s)")
     parser.add_argument("--against", metavar="COMMAND", help="with {model}, {input} and {output}")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.md")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    text = table(arguments.sizes, arguments.seconds, arguments.against)
-    print(text)
+    text = table(arguments.networks, arguments.seconds, arguments.against)
     if arguments.output is not None:
         arguments.output.write_text(text + "\n", encoding="utf-8")
+    if arguments.write:
+        write_section("render", text)
 
 
 if __name__ == "__main__":
