@@ -21,6 +21,7 @@ from wavewright.data.corpus import Sound
 from wavewright.data.encoding import Decoder
 from wavewright.data.excerpts import Excerpts
 from wavewright.engine import fused_wavenet
+from wavewright.engine.generator_training import mean_nats
 from wavewright.engine.sampler import Choice, Sampler
 from wavewright.errors import RunError, SettingsError
 from wavewright.jobs.generate_settings import JOB, STORE, GenerateSettings
@@ -114,10 +115,9 @@ class GenerateTask:
         """Bits a sample."""
         x, codes, counts = batch[:3]
         if isinstance(self.generator, SampleWaveNet):
-            parameters = heard(self.generator, x)
-        else:
-            parameters, state = self.generator(x, self._state(batch[3]))
-            self.state = tuple(part.detach() for part in state)
+            return mean_nats(self.generator, x, codes, counts) / math.log(2)
+        parameters, state = self.generator(x, self._state(batch[3]))
+        self.state = tuple(part.detach() for part in state)
         nats = self.generator.distribution.nats(parameters, codes)
         return (nats * counts).sum() / counts.sum().clamp(min=1) / math.log(2)
 
