@@ -264,8 +264,9 @@ def test_any_kind_of_array_is_played(layout: str) -> None:
     np.testing.assert_array_equal(Player(net, channels=2).process(given), expected)
 
 
-def test_tanh_keeps_its_bound() -> None:
-    """Through a network that is nothing else: 5e-7 absolute, and 1e-6 relative near zero."""
+@pytest.mark.parametrize(("exact", "absolute", "relative"), [(False, 5e-7, 1e-6), (True, 1e-7, 2e-7)])
+def test_tanh_keeps_its_bound(exact: bool, absolute: float, relative: float) -> None:
+    """Through a network that is nothing else: the bounds of `activations`."""
     config = WaveNetConfig(
         (array(1, Activation("Tanh"), kernel_sizes=(1,), dilations=(1,), activations=(Activation(),)),)
     )
@@ -277,10 +278,21 @@ def test_tanh_keeps_its_bound() -> None:
         layer.mixer.weight.fill_(1)
         next(net.each_array()).head.weight.fill_(1)
     x = np.concatenate([np.linspace(-12, 12, 200_001), np.geomspace(1e-30, 1, 1000)]).astype(np.float32)[None]
-    exact, found = np.tanh(x.astype(np.float64)), Player(net).process(x)
-    np.testing.assert_allclose(found, exact, rtol=0, atol=5e-7)
+    true, found = np.tanh(x.astype(np.float64)), playing(net, exact=exact).process(x)
+    np.testing.assert_allclose(found, true, rtol=0, atol=absolute)
     near = (np.abs(x) < 1) & (x != 0)
-    np.testing.assert_allclose(found[near], exact[near], rtol=1e-6, atol=0)
+    np.testing.assert_allclose(found[near], true[near], rtol=relative, atol=0)
+
+
+@every_form
+def test_the_exact_form_is_torchs_too(config: WaveNetConfig | GatedWaveNetConfig) -> None:
+    net = network(config)
+    x = noise(net.in_channels, 2000)
+    expected = by_torch(net, x)
+    quick, exact = (playing(net, exact=exact).process(x) for exact in (False, True))
+    np.testing.assert_allclose(exact, expected, rtol=0, atol=1e-5)
+    if config is not PRESETS["a2-lite"]:  # which has rectifiers alone
+        assert np.abs(exact - quick).max() > 0
 
 
 @pytest.mark.parametrize("name", REFERENCES)

@@ -1,27 +1,28 @@
 """Activation functions as vector code: for training, with derivatives; for playing, in a quick and an exact form.
 
-The quick forms have a stated absolute error, the exact ones are correct to 2 units in the last place (ulp), over all
-finite numbers; infinities give the limits, and not-a-number stays what it is. Measured against float64:
+The quick forms have a stated absolute error, the exact ones are right to the last places (units of the last place of
+the true number, ulp), over all finite numbers. Infinities give the limits, and not-a-number stays what it is. Measured
+against float64 in steps over every exponent (`tests/engine/test_activations.py`):
 
-    ========  ==============================================  =============
-    function  quick, absolute                                 exact
-    ========  ==============================================  =============
-    tanh      5e-7, and 1e-6 relative                         2 ulp
-    sigmoid   3e-7                                            2 ulp
-    SiLU      3e-7 · max(1, abs(x))                           3 ulp
-    softsign  2e-7, and 3e-7 relative                         2 ulp
-    ========  ==============================================  =============
+    =========  =====================================  ==============
+    function   quick, absolute                        exact
+    =========  =====================================  ==============
+    tanh       5e-7, and 1e-6 relative                1.5 ulp
+    sigmoid    3e-7                                   3 ulp or 1e-36
+    SiLU       3e-7 · max(1, x), 6e-6 for x < 0       3 ulp or 1e-36
+    softsign   3e-7, and 3e-7 relative                2 ulp
+    hardswish  3 ulp                                  3 ulp
+    =========  =====================================  ==============
 
 The quick tanh is x·P(x²)/Q(x²) on abs(x) ≤ 8, P and Q fitted to the least absolute error (1.3e-7) by reweighted least
 squares, with the processor's estimate of 1/Q and one step of Newton's. The quick sigmoid is the same function,
 ½ + ½·tanh(x/2), its coefficients scaled by powers of two: it costs one addition more.
 
-The exact forms go through the exponential, e^y = 2^k·e^r with k whole and abs(r) ≤ ln 2 / 2:
+The exact forms go through the exponential, e^y = 2^k·e^r with k whole, abs(r) ≤ ln 2 / 2 and e^r − 1 by its series:
 
-    tanh x = E / (E + 2),  E = e^{2x} − 1 = 2^k·(e^r − 1) + (2^k − 1)         sigmoid x = 1 / (1 + e^{−x})
+    sigmoid x = 1 / (1 + e^{−x})        tanh x = 1 − 2 / (e^{2x} + 1), and x + x³·p(x²) where abs(x) is below 0.625
 
-where e^r − 1 comes from its series and keeps all its digits near zero. The other functions need no more than a few
-exact instructions and have one form.
+with p fitted to the least relative error (7e-9) as above.
 
 Training's functions are those of `vector_code`, in both precisions. Their derivatives come from what a layer keeps:
 the function's value where that tells enough, else its input (`KEEPS_INPUT`).
@@ -54,6 +55,9 @@ TANH_Q = (1.0, 0.46246738642239665, 0.023763821107108674, 0.00023702827410176006
 SIGMOID_P = tuple(p / 4 ** (k + 1) for k, p in enumerate(TANH_P))
 SIGMOID_Q = tuple(q / 4**k for k, q in enumerate(TANH_Q))
 
+SMALL = 0.625
+SMALL_P = (-0.3333326083, 0.1333085082, -0.05368940165, 0.02047314987, -0.005518682403)
+LEAST_SILU = -16.0  # where the quick form stops following a number down to 0; the exact one goes to −88
 LOG2_E = 1.4426950408889634
 LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4  # the first has few digits: k times it is exact
 SERIES = (1.0, 1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720, 1 / 5040)  # of (e^r − 1)/r
@@ -79,7 +83,7 @@ class Activations(Vectors):
         if function == SIGMOID:
             return self.sigmoid(x)
         if function == SILU:
-            return b.fmul(x, self.sigmoid(x))
+            return self.silu(x)
         if function == HARDSWISH:
             return b.fmul(x, b.fmul(self.held(b.fadd(x, self.constant(3.0)), 0.0, 6.0), self.constant(1 / 6)))
         if function == HARDTANH:
@@ -115,6 +119,10 @@ class Activations(Vectors):
         half = self.constant(0.5)
         return self.multiply_add(self.tanh(self.builder.fmul(x, half)), half, half)
 
+    def silu(self, x: Any) -> Any:
+        """x · sigmoid(x)."""
+        return self.builder.fmul(x, self.sigmoid(x))
+
     def divide(self, p: Any, q: Any) -> Any:
         """``p/q``."""
         return self.builder.fdiv(p, q)
@@ -142,19 +150,25 @@ class StreamActivations(Activations):
         """Hyperbolic tangent."""
         if not self.exact:
             return self._rational(x, TANH_LIMIT, TANH_P, TANH_Q)
-        b = self.builder
-        y = self.held(b.fmul(self.call("fabs", x), self.constant(2.0)), 0.0, 20.0)
-        power, rest = self._halved(y)
-        grown = self.multiply_add(power, rest, b.fsub(power, self.constant(1.0)))
-        return self.call("copysign", b.fdiv(grown, b.fadd(grown, self.constant(2.0))), x)
+        b, one, two = self.builder, self.constant(1.0), self.constant(2.0)
+        u, size = b.fmul(x, x), self.call("fabs", x)
+        small = self.multiply_add(b.fmul(x, u), self.polynomial(u, SMALL_P), x)
+        grown = self._exponential(self.held(b.fmul(size, two), 0.0, 20.0))
+        large = self.call("copysign", b.fsub(one, b.fdiv(two, b.fadd(grown, one))), x)
+        return b.select(b.fcmp_ordered("<", size, self.constant(SMALL)), small, large)
 
     def sigmoid(self, x: Any) -> Any:
         """1 / (1 + e^{−x})."""
         b, one = self.builder, self.constant(1.0)
         if not self.exact:
             return b.fadd(self._rational(x, 2 * TANH_LIMIT, SIGMOID_P, SIGMOID_Q), self.constant(0.5))
-        power, rest = self._halved(self.clamp(b.fneg(x), 88.0))
-        return b.fdiv(one, b.fadd(one, self.multiply_add(power, rest, power)))
+        return b.fdiv(one, b.fadd(one, self._exponential(self.clamp(b.fneg(x), 88.0))))
+
+    def silu(self, x: Any) -> Any:
+        """x · sigmoid(x)."""
+        low = self.constant(-88.0 if self.exact else LEAST_SILU)
+        x = self.builder.select(self.builder.fcmp_ordered("<", x, low), low, x)
+        return self.builder.fmul(x, self.sigmoid(x))
 
     def divide(self, p: Any, q: Any) -> Any:
         """``p/q``; quick: within 2 units in the last place, for q that is neither 0 nor infinite."""
@@ -165,12 +179,13 @@ class StreamActivations(Activations):
         u = self.builder.fmul(x, x)
         return self.divide(self.builder.fmul(x, self.polynomial(u, p)), self.polynomial(u, q))
 
-    def _halved(self, y: Any) -> tuple[Any, Any]:
-        """2^k and e^r − 1 with e^y = 2^k·e^r, for abs(y) ≤ 88."""
+    def _exponential(self, y: Any) -> Any:
+        """e^y for abs(y) ≤ 88, to 1 ulp."""
         b = self.builder
         k = self.call("rint", b.fmul(y, self.constant(LOG2_E)))
         r = self.multiply_add(k, self.constant(-LN2_HIGH), y)
         r = self.multiply_add(k, self.constant(-LN2_LOW), r)
         rest = self.multiply_add(b.fmul(r, r), self.polynomial(r, SERIES[1:]), r)
         bits = b.add(b.fptosi(k, self.whole), ir.Constant(self.whole, [127] * self.lanes))
-        return b.bitcast(b.shl(bits, ir.Constant(self.whole, [23] * self.lanes)), self.type), rest
+        power = b.bitcast(b.shl(bits, ir.Constant(self.whole, [23] * self.lanes)), self.type)
+        return self.multiply_add(power, rest, power)

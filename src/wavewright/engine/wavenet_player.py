@@ -35,7 +35,7 @@ def _aligned(shape: tuple[int, ...]) -> FloatArray:
 class WaveNetPlayer:
     """A WaveNet with the weights that it has now, playing ``channels`` channels, each with its own memory.
 
-    All memory is taken here; `play` takes none. ``exact``: activations to 2 units in the last place (`activations`).
+    All memory is taken here; `play` takes none. ``exact``: activations right to the last places (`activations`).
     """
 
     def __init__(self, net: WaveNet | GatedWaveNet, channels: int, exact: bool = False) -> None:
