@@ -1,6 +1,7 @@
 """Plays a causal network block by block, whatever the block sizes: the one door to all players.
 
-Behind it is the fastest that knows the network: compiled kernels for WaveNets (`wavenet_player`), torch for all else.
+Behind it is the fastest that knows the network: compiled kernels for WaveNets (`wavenet_player`), LSTMs and GRUs
+(`recurrent_player`), torch for all else.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from wavewright.audio.recording import FloatArray
-from wavewright.engine import wavenet_player
+from wavewright.engine import recurrent_player, wavenet_player
 from wavewright.engine.torch_player import TorchPlayer
 from wavewright.errors import SettingsError
 from wavewright.nets.contract import Network
@@ -51,8 +52,8 @@ class Player:
     The network's weights are taken as they are now: make a new player after training on.
 
     ``tell`` gets one line if making the player takes more than a second, because kernels are compiled. That happens
-    once on a machine; later they come from the disk. ``exact`` asks for activations that are correct to 2 units in the
-    last place where the engine has quicker ones.
+    once on a machine; later they come from the disk. ``exact`` asks for activations that are right to the last places
+    where the engine has quicker ones (`wavewright.engine.activations`).
 
     Raises:
         SettingsError: a network that is not causal or has other numbers of inputs or outputs, or no channels.
@@ -137,13 +138,19 @@ class Player:
 
 def _engine(net: Network, channels: int, tell: Callable[[str], None] | None, exact: bool) -> Engine:
     """The fastest engine that knows ``net``."""
-    if not wavenet_player.serves(net):
-        return TorchPlayer(net, channels)
     if tell is None:
-        return wavenet_player.WaveNetPlayer(net, channels, exact)
+        return _made(net, channels, exact)
     timer = threading.Timer(1.0, tell, [COMPILING])
     timer.start()
     try:
-        return wavenet_player.WaveNetPlayer(net, channels, exact)
+        return _made(net, channels, exact)
     finally:
         timer.cancel()
+
+
+def _made(net: Network, channels: int, exact: bool) -> Engine:
+    if wavenet_player.serves(net):
+        return wavenet_player.WaveNetPlayer(net, channels, exact)
+    if recurrent_player.serves(net) and not exact:
+        return recurrent_player.RecurrentPlayer(net, channels)
+    return TorchPlayer(net, channels)

@@ -57,6 +57,8 @@ class Network(nn.Module):
     @torch.no_grad()
     def settled_state(self, batch: int) -> State:
         """The state of a network that has listened to `prewarm` samples of silence."""
+        if not self.prewarm:
+            return tuple(part.detach().clone() for part in self.init_state(batch))
         parameter = next(self.parameters())
         silence = torch.zeros(batch, self.in_channels, self.prewarm, device=parameter.device, dtype=parameter.dtype)
         _, state = self(silence, None)

@@ -1,0 +1,89 @@
+"""Plays LSTMs and GRUs by compiled kernels, at any block size, one or two channels side by side."""
+
+from __future__ import annotations
+
+from typing import TypeGuard
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wavewright.audio.recording import FloatArray
+from wavewright.engine import recurrent_kernels
+from wavewright.engine.recurrent_kernels import NON_FINITE, OVERFLOWS
+from wavewright.engine.recurrent_plan import GRU, LINE, LSTM, RecurrentShape, write_shared
+from wavewright.nets import recurrent
+from wavewright.nets.contract import Network
+from wavewright.nets.recurrent import Recurrent
+
+SETTLING = 4096
+"""Samples of silence heard at once."""
+
+
+def serves(net: Network) -> TypeGuard[Recurrent]:
+    """Whether the kernels play ``net``: an LSTM or a GRU in CPU memory and single precision."""
+    return isinstance(net, (recurrent.LSTM, recurrent.GRU)) and all(
+        weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in net.parameters()
+    )
+
+
+class RecurrentPlayer:
+    """An LSTM or a GRU with the weights that it has now, playing ``channels`` channels, each with its own memory.
+
+    All memory is taken here; `play` takes none.
+    """
+
+    def __init__(self, net: Recurrent, channels: int) -> None:
+        config = net.config
+        kind = LSTM if isinstance(net, recurrent.LSTM) else GRU
+        self._shape = RecurrentShape(kind, config.hidden_size, config.input_size, config.num_layers, config.skip)
+        weights = {name: value.detach().numpy() for name, value in net.state_dict().items()}
+        shared = write_shared(self._shape, weights)
+        room = np.zeros(shared.size + channels * self._shape.voice + LINE, np.float32)
+        self._memory = room[-room.ctypes.data % 64 // 4 :]
+        self._memory[: shared.size] = shared
+        self._voices = self._memory[shared.size :][: channels * self._shape.voice].reshape(channels, -1)
+        self._counters: NDArray[np.int64] = np.zeros(2, np.int64)
+        pairs, odd = divmod(channels, 2)
+        self._runs = [(2 * pair, recurrent_kernels.player(self._shape, 2)) for pair in range(pairs)]
+        if odd:
+            self._runs.append((channels - 1, recurrent_kernels.player(self._shape, 1)))
+        self.reset()
+        self._settle(net.prewarm)
+
+    @property
+    def non_finite(self) -> int:
+        """Input samples that were no numbers, and played as zeros."""
+        return int(self._counters[NON_FINITE])
+
+    @property
+    def overflows(self) -> int:
+        """Output samples that were no finite numbers, and given as zeros."""
+        return int(self._counters[OVERFLOWS])
+
+    def play(self, block: FloatArray, out: FloatArray) -> None:
+        """``block`` (channels · inputs, n), contiguous float32, into ``out`` (channels, n)."""
+        for channel, run in self._runs:
+            run(self._memory, self._counters, channel, block, out)
+
+    def reset(self) -> None:
+        """Forget all that was played."""
+        for rest, place in self._states():
+            self._voices[:, place : place + self._shape.padded] = self._memory[rest : rest + self._shape.padded]
+
+    def _states(self) -> list[tuple[int, int]]:
+        """For each layer's units and cells: where what silence leaves lies, and where in a voice they lie."""
+        shape, layers = self._shape, range(self._shape.layers)
+        units = [(shape.rest(layer), shape.hidden(layer)) for layer in layers]
+        return [*units, *((shape.rest(layer) + shape.row, shape.cells(layer)) for layer in layers)]
+
+    def _settle(self, prewarm: int) -> None:
+        """Learns what silence leaves, by listening to it."""
+        channels, inputs = self._voices.shape[0], self._shape.inputs
+        for start in range(0, prewarm, SETTLING):
+            silence = np.zeros((channels * inputs, min(SETTLING, prewarm - start)), np.float32)
+            self.play(silence, np.empty((channels, silence.shape[1]), np.float32))
+        for rest, place in self._states():
+            self._memory[rest : rest + self._shape.padded] = self._voices[0, place : place + self._shape.padded]
+        self._counters[:] = 0
+        self.reset()
