@@ -4,15 +4,16 @@ The audio lies on the disk once. Whatever is asked for is read from the map when
 way: a window with seconds of context costs its own length in memory and no more. Three ways through the same sounds:
 
 - `Streams`: sounds end to end in parallel rows, a network's state carried along: truncated back-propagation.
-- `Windows`: shuffled windows with their context, for networks that see so far and no further.
+- `Windows`: shuffled windows of many sounds with their context, for networks that see so far and no further.
 - `whole` and `once`: everything in order, for judging.
 
-Every sound begins from silence, in training as in sampling. What lies before it or behind it in a window is silence
-too, and does not count.
+Every sound begins from silence, in training as in sampling, heard under the controls that it begins with. That silence
+does not count, nor does what lies behind a sound.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -22,13 +23,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wavewright.audio.companding import Codes
 from wavewright.audio.recording import FloatArray
 from wavewright.data.controls import Controls
 from wavewright.data.corpus import Sound
 from wavewright.data.encoding import Encoding
+from wavewright.data.tape import Indices, Pieces, Tape, within
 from wavewright.errors import DataError
-
-Indices = NDArray[np.int64]
 
 
 class Excerpt(NamedTuple):
@@ -107,12 +108,16 @@ class Excerpts:
         """All there is to predict."""
         return int(self.lengths.sum())
 
+    def most_rows(self, chunk: int) -> int:
+        """How many rows `streams` can have at most, over all processes: each needs a chunk of its own."""
+        return int((-(-self.lengths // chunk)).sum())
+
     def streams(self, batch: int, chunk: int, seed: int = 0) -> Streams:
         """``batch`` rows that go on from step to step, ``chunk`` samples at a time."""
         return Streams(self, batch, chunk, seed)
 
     def windows(self, batch: int, length: int, context: int, seed: int = 0) -> Windows:
-        """Shuffled windows of ``length`` samples to predict behind ``context``."""
+        """Shuffled windows of ``length`` samples behind ``context``, sounds with silence between them end to end."""
         return Windows(self, batch, length, context, seed)
 
     def whole(self, batch: int, block: int) -> Iterator[Chunk]:
@@ -128,37 +133,56 @@ class Excerpts:
                 yield Chunk(*self.cut(group, np.full(len(group), first), block), fresh)
 
     def once(self, batch: int, length: int, context: int) -> Iterator[Excerpt]:
-        """Every sample of every sound exactly once, in windows that stand alone: for networks that see ``context``."""
-        counts = -(-self.lengths // length)
-        index = np.repeat(np.arange(len(counts)), counts)
-        first = _within(counts) * length
-        for start in range(0, len(index), batch):
-            yield self.cut(index[start : start + batch], first[start : start + batch], length, context)
+        """Every sample of every sound exactly once, in order, in windows that stand alone: for networks that see
+        ``context``. Short sounds share a window, as in `windows`."""
+        tape = Tape.of(self.lengths, np.arange(len(self.sounds)), context)
+        windows = tape.windows(length)
+        for start in range(0, len(windows), batch):
+            group = windows[start : start + batch]
+            yield self.read(tape.pieces(group, length), len(group), length, context)
 
-    def cut(self, index: Indices, first: Indices, length: int, context: int = 0) -> Excerpt:
-        """Of each sound ``index`` ``(batch,)`` the ``length`` samples from ``first`` on; negative before its start."""
-        begin = first - context - 2  # one sample more is heard than predicted, and pre-emphasis wants one before that
-        audio = np.zeros((len(index), length + context + 2), np.float32)
-        for row, (sound, place) in enumerate(zip((self.sounds[i] for i in index), begin.tolist(), strict=True)):
-            low, high = max(place, 0), min(place + audio.shape[1], sound.length)
-            if low < high:
-                audio[row, low - place : high - place] = self.track[0, sound.start + low : sound.start + high]
-        emphasised, _ = self.encoding.emphasised(audio)
-        quantizer = self.encoding.quantizer
-        codes = quantizer.encode(emphasised[:, 1:])  # (batch, 1 + context + length), from one before the context on
+    def cut(self, sound: Indices, first: Indices, length: int) -> Excerpt:
+        """Of each ``sound`` ``(batch,)`` the ``length`` samples from its ``first`` on."""
+        return self.read(Pieces.rows(sound, first, length), len(sound), length)
 
-        x = np.empty((len(index), self.channels, context + length), np.float32)
-        x[:, 0] = quantizer.levels_of(codes[:, :-1])
-        if self.controls is not None and self.controls.count:
-            for row, (i, place) in enumerate(zip(index.tolist(), first.tolist(), strict=True)):
-                envelope = self._envelopes[i] if self._envelopes else None
-                x[row, 1:] = self.controls.signal(
-                    context + length, place - context, label=self.sounds[i].label, envelope=envelope
+    def read(self, pieces: Pieces, rows: int, length: int, context: int = 0) -> Excerpt:
+        """Encode ``pieces`` of sounds, which fill ``context + length`` columns of each row."""
+        codes, places = self._encoded(pieces)
+        levels = self.encoding.quantizer.levels_of(codes)
+        x = np.empty((rows, self.channels, context + length), np.float32)
+        wanted = np.empty((rows, length), np.int64)
+        counts = np.zeros((rows, length), np.bool_)
+        columns = zip(*(column.tolist() for column in pieces), places, strict=True)
+        for row, column, number, first, frames, place in columns:
+            end = column + frames
+            x[row, 0, column:end] = levels[place - 1 : place - 1 + frames]
+            if self.controls is not None and self.controls.count:
+                envelope = self._envelopes[number] if self._envelopes else None
+                x[row, 1:, column:end] = self.controls.signal(
+                    frames, first, label=self.sounds[number].label, envelope=envelope
                 )
-        time = first[:, np.newaxis] + np.arange(length)
-        counts = (time >= 0) & (time < self.lengths[index][:, np.newaxis])
-        wanted = codes[:, context + 1 :].astype(np.int64)
+            heard = max(context - column, 0)  # how much of the piece is context, and nothing to predict
+            if heard < frames:
+                wanted[row, column + heard - context : end - context] = codes[place + heard : place + frames]
+                low, high = max(first + heard, 0), min(first + frames, int(self.lengths[number]))
+                start = column - context - first  # of the sound
+                counts[row, start + low : start + max(low, high)] = True
         return Excerpt(torch.from_numpy(x), torch.from_numpy(wanted), torch.from_numpy(counts))
+
+    def _encoded(self, pieces: Pieces) -> tuple[Codes, list[int]]:
+        """Codes of all pieces, each behind the code that comes before it, and where in them each piece begins."""
+        widths = pieces.frames + 2  # what is heard begins one sample earlier, and pre-emphasis wants one before that
+        places = (np.cumsum(widths) - pieces.frames).tolist()
+        audio = np.zeros(int(widths.sum()), np.float32)
+        for number, first, frames, place in zip(
+            pieces.sound.tolist(), pieces.first.tolist(), pieces.frames.tolist(), places, strict=True
+        ):
+            sound = self.sounds[number]
+            low, high = max(first - 2, 0), min(first + frames, sound.length)
+            if low < high:
+                start = place - first
+                audio[start + low : start + high] = self.track[0, sound.start + low : sound.start + high]
+        return self.encoding.encode(audio)[0], places
 
 
 class Streams:
@@ -171,7 +195,7 @@ class Streams:
     An epoch leaves nothing out, and reads fewer than ``batch`` chunks twice.
 
     Raises:
-        DataError: there are fewer chunks than rows.
+        DataError: there are fewer chunks than rows; `Excerpts.most_rows` says how many there may be.
     """
 
     def __init__(self, excerpts: Excerpts, batch: int, chunk: int, seed: int = 0) -> None:
@@ -179,7 +203,7 @@ class Streams:
             raise ValueError(f"streams of {batch=}, {chunk=}: both must be at least 1")
         self.excerpts, self.batch_size, self.length, self.seed = excerpts, batch, chunk, seed
         self._counts = -(-excerpts.lengths // chunk)
-        self.count = int(self._counts.sum())
+        self.count = excerpts.most_rows(chunk)
         """Chunks in an epoch."""
         self.steps_per_epoch()
         self.epoch = lru_cache(maxsize=2)(self._epoch)
@@ -221,56 +245,68 @@ class Streams:
         """The sound of each chunk, and its number in that sound."""
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self._counts))
         counts = self._counts[order]
-        return np.repeat(order, counts), _within(counts)
+        return np.repeat(order, counts), within(counts)
 
 
 class Windows:
     """Shuffled windows over all sounds; every batch a pure function of the step.
 
-    In every epoch each sound is covered by as few windows as can hold it, edge to edge, shifted by a random part of
-    what they have to spare. So every sample is predicted exactly once an epoch, a sound's first as often as any other;
-    what a window has beyond either end does not count. Steps walk through the endless sequence of epochs.
+    In every epoch the sounds lie in a new random order on a `Tape`, ``context`` samples of silence between them, and
+    the tape is cut into as few windows as can hold them. So every sample is predicted exactly once an epoch, from
+    nothing but its own sound and the silence before it. The first window begins before the first sound, by a random
+    part of what the last one has to spare behind the last sound (unless that took a window more), so that a long
+    recording is cut at other places each time. Neither counts, nor do the gaps. The windows come in a random order.
+
+    Steps walk through the endless sequence of epochs. How many windows one has hangs a little on the order of its
+    sounds; to find a step, all epochs before it are laid out once, which takes microseconds for each of their windows.
     """
 
     def __init__(self, excerpts: Excerpts, batch: int, length: int, context: int, seed: int = 0) -> None:
         if batch < 1 or length < 1 or context < 0:
             raise ValueError(f"windows of {batch=}, {length=}, {context=}: must be at least 1, 1 and 0")
         self.excerpts, self.batch_size, self.length, self.context, self.seed = excerpts, batch, length, context, seed
-        self._counts = -(-excerpts.lengths // length)
-        self.count = int(self._counts.sum())
-        """Windows in an epoch."""
-        self.epoch = lru_cache(maxsize=2)(self._epoch)
+        self.epoch = lru_cache(maxsize=4)(self._epoch)
+        self._before = [0]  # windows before each epoch, as far as they were asked for
+        self.count = self.before(1)
+        """Windows in the first epoch; the others may have a few more or less."""
 
     @property
     def share(self) -> float:
-        """How much of what is computed counts; shorter windows waste less on short sounds."""
-        return self.excerpts.samples / (self.count * self.length)
+        """How much of what is computed, context included, counts; longer windows waste less, also on short sounds."""
+        return self.excerpts.samples / (self.count * (self.length + self.context))
 
-    def positions(self, step: int, rank: int = 0, world: int = 1) -> tuple[Indices, Indices]:
-        """For each window its sound, and its first sample to predict there, ``(batch,)``; negative before the start."""
+    def before(self, epoch: int) -> int:
+        """How many windows there are in all epochs before this one."""
+        while len(self._before) <= epoch:
+            _, windows = self.epoch(len(self._before) - 1)
+            self._before.append(self._before[-1] + len(windows))
+        return self._before[epoch]
+
+    def pieces(self, step: int, rank: int = 0, world: int = 1) -> Pieces:
+        """What is to be read for a step: the windows of one epoch, or of as many as the batch reaches into."""
         first = (step * world + rank) * self.batch_size
-        epoch, place = divmod(np.arange(first, first + self.batch_size), self.count)
-        parts = []
-        for number in range(int(epoch[0]), int(epoch[-1]) + 1):
-            index, firsts = self.epoch(number)
-            here = place[epoch == number]
-            parts.append((index[here], firsts[here]))
-        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+        while self._before[-1] <= first:
+            self.before(len(self._before))
+        epoch = bisect_right(self._before, first) - 1
+        rows, parts = 0, []
+        while rows < self.batch_size:
+            tape, windows = self.epoch(epoch)
+            place = first + rows - self.before(epoch)
+            here = windows[place : place + self.batch_size - rows]
+            parts.append(tape.pieces(here, self.length).below(rows))
+            rows, epoch = rows + len(here), epoch + 1
+        return Pieces(*map(np.concatenate, zip(*parts, strict=True)))
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> Excerpt:
         """The windows of a step; process ``rank`` of ``world`` gets its slice of one process's larger batch."""
-        index, first = self.positions(step, rank, world)
-        return self.excerpts.cut(index, first, self.length, self.context)
+        return self.excerpts.read(self.pieces(step, rank, world), self.batch_size, self.length, self.context)
 
-    def _epoch(self, epoch: int) -> tuple[Indices, Indices]:
+    def _epoch(self, epoch: int) -> tuple[Tape, Indices]:
+        """The tape, and where its windows begin, in the order in which they come."""
         random = np.random.default_rng([self.seed, epoch])
-        shift = random.integers(0, self._counts * self.length - self.excerpts.lengths + 1)
-        index = np.repeat(np.arange(len(self._counts)), self._counts)
-        first = _within(self._counts) * self.length - shift[index]
-        order = random.permutation(len(index))
-        return index[order], first[order]
-
-
-def _within(counts: Indices) -> Indices:
-    """0 … n − 1 for each n of ``counts``, end to end."""
-    return np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        lengths = self.excerpts.lengths
+        tape = Tape.of(lengths, random.permutation(len(lengths)), self.context)
+        windows = tape.windows(self.length)
+        spare = int(windows[-1]) + self.length - int(tape.ends[-1])
+        shifted = tape.windows(self.length, -int(random.integers(0, spare + 1)))
+        return tape, random.permutation(min(shifted, windows, key=len))
