@@ -33,8 +33,8 @@ from wavewright.metrics.logmel import BANDS, hop_of, log_mel
 Float32Array = NDArray[np.float32]
 _Found = tuple[list[float], list[int], list[int]]  # for each window: how like, which training sound, from which sample
 
-_FFT = 1 << 15
-_TOGETHER = 512  # windows searched for in one pass: their transforms take 64 MB
+_FFT = 1 << 14
+_TOGETHER = 512  # windows searched for in one pass: their transforms take 32 MB
 _BATCH = 8  # of them, transformed back at once: small enough for a processor's cache
 _LOUD = 10 ** (-40 / 20)  # a window this far below the loudest of its sound is not looked at
 _QUIET = 1e-4  # RMS below which an excerpt is silence and like nothing
