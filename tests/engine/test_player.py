@@ -18,6 +18,7 @@ SMALL = {
     "gated-wavenet": {"depth": 6, "channels": 4, "skip_channels": 3},
     "lstm": {"hidden_size": 5, "prewarm": 500},
     "gru": {"hidden_size": 5, "prewarm": 500},
+    "linear": {"taps": 300, "bias": True},
 }
 
 

@@ -1,7 +1,7 @@
 """Plays a causal network block by block, whatever the block sizes: the one door to all players.
 
 Behind it is the fastest that knows the network: compiled kernels for WaveNets (`wavenet_player`), LSTMs and GRUs
-(`recurrent_player`), torch for all else.
+(`recurrent_player`) and impulse responses (`convolution_player`), torch for all else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from wavewright.audio.recording import FloatArray
-from wavewright.engine import recurrent_player, wavenet_player
+from wavewright.engine import convolution_player, recurrent_player, wavenet_player
 from wavewright.engine.torch_player import TorchPlayer
 from wavewright.errors import SettingsError
 from wavewright.nets.contract import Network
@@ -153,4 +153,6 @@ def _made(net: Network, channels: int, exact: bool) -> Engine:
         return wavenet_player.WaveNetPlayer(net, channels, exact)
     if recurrent_player.serves(net) and not exact:
         return recurrent_player.RecurrentPlayer(net, channels)
+    if convolution_player.serves(net):
+        return convolution_player.ConvolutionPlayer(net, channels)
     return TorchPlayer(net, channels)
