@@ -128,6 +128,15 @@ def test_a_long_silence_does_not_upset_the_predictor(fitted: LpcFloor) -> None:
     assert bits[-4000:].mean() == pytest.approx(alone, abs=0.02)
 
 
+def test_the_last_code_costs_what_it_does_whatever_the_type_of_the_codes() -> None:
+    mu = quantizer("mu-law")
+    loud = mu.encode(np.clip(4 * voice(4_000, level=0.1), -1, 1))  # many samples at full scale, in bytes
+    assert (loud == 255).any()
+    floor = fit_lpc([loud], mu, QUICK)
+    assert np.isfinite(floor.bits(loud)).all()
+    assert np.allclose(floor.bits(loud), floor.bits(loud.astype(np.int64)))
+
+
 def test_the_best_forgetting_is_taken_and_nothing_to_learn_from_is_refused() -> None:
     q = quantizer("mu-law")
     steady = [q.encode(voice(30_000))]

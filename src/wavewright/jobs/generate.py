@@ -44,7 +44,7 @@ VALIDATED_SECONDS = 30.0
 
 PREVIEW_SECONDS = 3.0
 
-JUDGED_ROWS, JUDGED_BLOCK = 16, 4096
+JUDGED_ROWS, JUDGED_BLOCK = 4, 16_384
 """Windows, and samples of each, that are judged at once."""
 
 SIZES = {"audio-rnn": ("hidden_size", "num_layers"), "sample-rnn": ("hidden_size", "num_layers")}
@@ -171,7 +171,7 @@ def batch_and_window(network: Generator, settings: GenerateSettings) -> tuple[in
     Raises:
         SettingsError: a window that is not a whole number of the network's frames.
     """
-    batch, window = (8, 4096) if isinstance(network, SampleWaveNet) else (64, 256)
+    batch, window = (2, 16_384) if isinstance(network, SampleWaveNet) else (64, 256)
     batch, window = settings.batch or batch, settings.window or window
     if window % network.stride:
         raise SettingsError(

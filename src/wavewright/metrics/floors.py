@@ -183,7 +183,8 @@ def _mixture(shares: Float64Array) -> Float64Array:
 def _shares(quantizer: Quantizer, predicted: Float64Array, running: Float64Array, codes: Codes) -> Float64Array:
     """Probability of each code ``(time,)`` under each part of the mixture, ``(time, logistics + 1)``."""
     edges = decision_edges(quantizer)
-    low, high = edges[codes] - predicted, edges[codes + 1] - predicted
+    code = codes.astype(np.int64)  # one more than the last code does not fit into its own type
+    low, high = edges[code] - predicted, edges[code + 1] - predicted
     # Both edges on the falling side of the bell: 1 − σ(z) = σ(−z) keeps the digits of a far tail.
     flip = low + high > 0
     low, high = np.where(flip, -high, low), np.where(flip, -low, high)

@@ -1,0 +1,109 @@
+"""The page of a generator's run: new sounds, each beside the nearest that was learned, figures and history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from wavewright.atomic import refuse_existing
+from wavewright.audio.recording import FloatArray
+from wavewright.jobs import generate_judge
+from wavewright.jobs.generate_judge import Outputs, Prediction
+from wavewright.jobs.generator import OpenGenerator, open_generator
+from wavewright.metrics.memorisation import Nearest
+from wavewright.report.generated import GeneratorPage, Heard, Judged, Neighbour, curves_of, generator_report
+from wavewright.train.log import read_log
+
+NEW_SOUNDS = 12
+REAL_SOUNDS = 6
+
+
+def write(
+    folder: Path,
+    output: Path | None = None,
+    *,
+    title: str | None = None,
+    count: int = NEW_SOUNDS,
+    progress: Callable[[int, int], None] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write the page of the run at ``folder`` to ``output`` (its own report/index.html where None), and say where.
+
+    ``count`` sounds are drawn for it.
+
+    Raises:
+        RunError, ModelFileError: no run there, or one without a model.
+        OutputError: ``output`` exists already (without ``force``), or cannot be written.
+    """
+    if output is not None:
+        refuse_existing(output, force=force)
+    opened = open_generator(folder)
+    predicted = generate_judge.predict(opened)
+    outputs = generate_judge.listen(opened, count, progress=progress)
+    place = output if output is not None else opened.run.report / "index.html"
+    rows = read_log(opened.run.log)
+    loss, accuracy = curves_of(rows)
+    material = opened.material
+    page = GeneratorPage(
+        title=title or opened.name,
+        rate=opened.rate,
+        outputs=[
+            Heard(
+                f"New {number}",
+                drawn.sound,
+                drawn.label,
+                drawn.bits,
+                drawn.faults,
+                _neighbour(opened, nearest, len(drawn.sound)),
+            )
+            for number, (drawn, nearest) in enumerate(zip(outputs.drawn, outputs.nearest, strict=True), start=1)
+        ],
+        real=[
+            Heard(sound.path.name, np.array(material.sound(sound)), sound.label)
+            for sound in material.held_out[:: max(1, len(material.held_out) // REAL_SOUNDS)][:REAL_SOUNDS]
+        ],
+        figures=figures(predicted, outputs),
+        loss=loss,
+        accuracy=accuracy,
+        floors={"linear predictor": predicted.floors.lpc, "how often codes occur": predicted.floors.unigram},
+        ordinary=[(one.correlation, one.distance) for one in outputs.held_out_nearest],
+        events=[row for row in rows if "event" in row],
+        settings=opened.run.settings,
+        run=str(folder),
+    )
+    generator_report(place, page, force=True)
+    return place
+
+
+def figures(predicted: Prediction, outputs: Outputs) -> list[Judged]:
+    """Each figure beside that of real sounds, or of those who have learned next to nothing."""
+    compared, score = outputs.comparison, predicted.score
+    copies, ordinary = (max(one.correlation for one in found) for found in (outputs.nearest, outputs.held_out_nearest))
+    rows = [
+        Judged("Bits a sample", score.bits, predicted.floors.lpc, "on held-out sounds; beside it a linear predictor"),
+        Judged("Fréchet distance", compared.frechet, compared.frechet_floor, "to held-out sounds; lower is better"),
+        Judged("MMD", compared.mmd, compared.mmd_floor, "kernel distance to held-out sounds; lower is better"),
+        Judged("Nearest copy", copies, ordinary, "best correlation with a training excerpt; 1 is a copy"),
+        Judged("Diversity", compared.diversity, 1.0, "how unlike one another, over the corpus's own"),
+    ]
+    if score.accuracy is not None:
+        rows.append(Judged("Guessed right", f"{score.accuracy:.1%}", None, "samples whose likeliest code was right"))
+    if predicted.int8_bits is not None:
+        rows.append(Judged("Cost of int8", predicted.int8_bits, None, "bits a sample more with int8 weights"))
+    return rows + [
+        Judged(f"Share {name}", f"{share:.0%}", None, "of the new sounds, drawn once")
+        for name, share in outputs.faults.items()
+    ]
+
+
+def _neighbour(opened: OpenGenerator, nearest: Nearest, length: int) -> Neighbour:
+    """The training sound under a new one, as long as that, silence where it has nothing."""
+    sound = opened.material.learned[nearest.sound]
+    samples: FloatArray = np.zeros(length, np.float32)
+    part = nearest.aligned(opened.material.sound(sound), length)
+    first = max(0, nearest.at - nearest.start)
+    part = part[: length - first]
+    samples[first : first + len(part)] = part
+    return Neighbour(sound.path.name, samples, nearest.correlation, nearest.distance)
