@@ -3,10 +3,11 @@
     python bench/render.py --seconds 20 --write
     python bench/render.py --networks a1-standard --against "other-player {model} {input} {output}"
 
-One thread. Times are the best of many short turns; a network's blocks, torch and the limit take turns, so that a busy
-machine disturbs all alike. The limit is what multiply-adds alone take on this core, all in registers; a network's share
-of it counts its multiply-adds and nothing else, so activations and all that is moved about are losses. "whole" plays
-ten seconds in one block. × real time is at 48 kHz.
+One thread. Times are the thread's own processor time, where the system counts it finely, and the best of many short
+turns; a network's blocks, torch and the limit take turns, so that a busy machine disturbs all alike. The limit is what
+multiply-adds alone take on this core, all in registers; a network's share of it counts its multiply-adds and nothing
+else, so activations and all that is moved about are losses. "whole" plays ten seconds in one block. × real time is at
+48 kHz.
 
 ``--against`` runs another player's command on the same model and the same sound, once on one second of it and once on
 ``--seconds`` more: the difference is its playing alone. {model} becomes a .nam file, {input} and {output} .wav files.
@@ -16,6 +17,7 @@ Ours plays the same sound from memory between its runs.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 import subprocess
 import tempfile
@@ -38,21 +40,31 @@ from wavewright.errors import WavewrightError
 from wavewright.formats import nam
 from wavewright.nets.contract import Network
 from wavewright.nets.registry import build
-from wavewright.nets.wavenet_config import PRESETS
+from wavewright.nets.wavenet_config import PRESETS, WaveNetConfig
 
 RATE = 48_000
 WHOLE = 10 * RATE
 BLOCKS = (64, 256, WHOLE)
-TURN = 0.02
+TURN = 0.01
 """Seconds a turn: short enough to fall between two disturbances now and then."""
+
+CLOCK = time.thread_time if time.get_clock_info("thread_time").resolution < 1e-6 else time.perf_counter
 
 SUMS = 16
 """Sums side by side in the limit's loop: enough to keep two multipliers of four cycles each busy."""
 
 Work = Callable[[], float]
 
+
+def with_control(config: WaveNetConfig) -> WaveNetConfig:
+    """The same with a second input, a knob that moves, which every layer hears beside the sound."""
+    first, *others = (dataclasses.replace(array, condition_size=2) for array in config.arrays)
+    return dataclasses.replace(config, arrays=(dataclasses.replace(first, input_size=2), *others))
+
+
 NETWORKS: dict[str, tuple[str, Mapping[str, Any]]] = {
     **{name: (name, {}) for name in PRESETS},
+    "a1-standard, a control": ("a1-standard", {"arrays": with_control(PRESETS["a1-standard"]).arrays}),
     "gated 14 × 12": ("gated-wavenet", {}),
     "LSTM 1 × 24": ("lstm", {"hidden_size": 24}),
     "LSTM 1 × 40": ("lstm", {"hidden_size": 40}),
@@ -93,9 +105,9 @@ def limit_turn() -> Work:
     count = 100_000
 
     def turn() -> float:
-        start = time.perf_counter()
+        start = CLOCK()
         _limit_loop(count, memory)
-        return (time.perf_counter() - start) / (count * memory.size)
+        return (CLOCK() - start) / (count * memory.size)
 
     turn()
     return turn
@@ -110,15 +122,15 @@ def turns(play: Callable[[FloatArray, FloatArray], object], inputs: int, block: 
     """A turn of a player at one block size; it gives seconds for a sample."""
     x, out = noise(inputs, block), np.empty((1, block), np.float32)
     play(x, out)
-    start = time.perf_counter()
+    start = CLOCK()
     play(x, out)
-    repeats = max(1, int(TURN / max(time.perf_counter() - start, 1e-7)))
+    repeats = max(1, int(TURN / max(CLOCK() - start, 1e-7)))
 
     def turn() -> float:
-        start = time.perf_counter()
+        start = CLOCK()
         for _ in range(repeats):
             play(x, out)
-        return (time.perf_counter() - start) / (repeats * block)
+        return (CLOCK() - start) / (repeats * block)
 
     return turn
 
@@ -147,18 +159,17 @@ def rows(name: str, net: Network, seconds: float) -> list[str]:
     works = {"limit": limit_turn()}
     for block in BLOCKS:
         works[f"ours {block}"] = turns(player.process, inputs, block)
-        if inputs == 1:  # torch's player takes one input
-            works[f"torch {block}"] = turns(TorchPlayer(net, 1).play, inputs, min(block, RATE))
+        works[f"torch {block}"] = turns(TorchPlayer(net, 1).play, inputs, min(block, RATE))
     found = best(works, seconds)
     multiply_adds = int(getattr(net, "multiply_adds", 0))
     limit = multiply_adds * found["limit"]
     lines = []
     for block in BLOCKS:
-        ours, plain = found[f"ours {block}"], found.get(f"torch {block}")
-        beside = "| | |" if plain is None else f"| {1 / (plain * RATE):.1f} | {plain / ours:.0f}× |"
+        ours, plain = found[f"ours {block}"], found[f"torch {block}"]
         lines.append(
             f"| {name} | {multiply_adds:,} | {'whole' if block == WHOLE else block} | {1 / (ours * RATE):.0f} "
-            f"| {ours * 1e9:.0f} | {limit / ours:.0%} | {1 / (limit * RATE):.0f} {beside}"
+            f"| {ours * 1e9:.0f} | {limit / ours:.0%} | {1 / (limit * RATE):.0f} | {1 / (plain * RATE):.1f} "
+            f"| {plain / ours:.0f}× |"
         )
     return lines
 
