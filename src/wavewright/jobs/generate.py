@@ -36,7 +36,7 @@ from wavewright.train.distributed import choose_device
 from wavewright.train.loop import Outcome
 from wavewright.train.loop import train as run_training
 from wavewright.train.progress import Reporter
-from wavewright.train.run import RunFolder, own_rank, refuse_place
+from wavewright.train.run import RunFolder, own_rank, own_world, refuse_place
 from wavewright.train.settings import budget_problems
 
 VALIDATED_SECONDS = 30.0
@@ -89,6 +89,8 @@ class GenerateTask:
         batch, window = batch_and_window(network, settings)
         self.recurrent = not isinstance(network, SampleWaveNet)
         excerpts = material.excerpts(material.learned, settings.tail)
+        if self.recurrent and settings.batch is None:  # a handful of short sounds fills fewer rows
+            batch = max(1, min(batch, excerpts.most_rows(window) // own_world()))
         seed = settings.train.seed
         self.streams = excerpts.streams(batch, window, seed=seed) if self.recurrent else None
         self.windows = (
@@ -221,7 +223,7 @@ def predictions(network: Generator, excerpts: Excerpts) -> Iterator[tuple[Tensor
             yield heard(network, x.to(device)), codes.to(device), counts.to(device)
         return
     state: State = ()
-    for x, codes, counts, fresh in excerpts.whole(4 * JUDGED_ROWS, JUDGED_BLOCK):
+    for x, codes, counts, fresh in excerpts.whole(8 * JUDGED_ROWS, JUDGED_BLOCK // 16):
         if bool(fresh.any()):
             state = network.init_state(len(fresh))
         parameters, state = network(x.to(device), state)

@@ -54,7 +54,7 @@ class GenerateSettings:
     batch: int | None = setting(
         None, "sequences a step, for each process; absent: what suits the network", low=1, high=4096
     )
-    train: TrainSettings = field(default_factory=TrainSettings)
+    train: TrainSettings = field(default_factory=lambda: TrainSettings(learning_rate=0.015))
 
 
 WEIGHTS = ("float32", "int8")

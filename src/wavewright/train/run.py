@@ -39,6 +39,11 @@ def own_rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
+def own_world() -> int:
+    """How many processes torchrun started; 1 when alone."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 class RunFolder:
     """One run. Make it with `create` or `open`."""
 
