@@ -69,8 +69,16 @@ def test_a_planted_copy_is_found_where_it_came_from(rate: int, gain: float) -> N
     assert found.distance < 2.5
     assert found.distance_sound == 2
     assert abs(found.distance_start - (found.at + source - begin)) < rate  # some window of the copy
-    aligned = found.aligned(training[2], sound.size)
-    np.testing.assert_array_equal(aligned, training[2][max(0, source - begin) :][: sound.size + min(0, source - begin)])
+    under = found.aligned(training[2], sound.size)
+    assert likeness(under[copied], sound[copied]) == pytest.approx(1 / math.sqrt(1.01), abs=2e-3)
+    assert under.size == sound.size
+
+
+def test_what_lies_under_a_sound_is_silent_beyond_the_ends_of_the_training_sound() -> None:
+    ramp = np.arange(1, 6, dtype=np.float32)
+    for start, at, expected in ((0, 2, [0, 0, 1, 2, 3, 4]), (3, 1, [3, 4, 5, 0, 0, 0]), (4, 0, [5, 0, 0, 0, 0, 0])):
+        found = Nearest(1.0, 0, start, at, 2, 0.0, 0, 0)
+        np.testing.assert_array_equal(found.aligned(ramp, 6), expected)
 
 
 def test_independent_noise_is_no_copy() -> None:

@@ -62,10 +62,13 @@ class Nearest:
     distance_start: int
 
     def aligned(self, training: FloatArray, length: int) -> FloatArray:
-        """The stretch of the training sound ``(time,)`` that lies under a new sound of ``length`` samples: to be played
-        beside it. It is shorter where the training sound begins later or ends sooner."""
+        """What of the training sound ``(time,)`` lies under a new sound of ``length`` samples, to be played beside it:
+        ``(length,)``, silent where the training sound has not begun or is over."""
         first = self.start - self.at
-        return training[max(0, first) : max(first + length, self.start + self.length)]
+        under = np.zeros(length, np.float32)
+        heard = training[max(0, first) : max(0, first + length)]
+        under[max(0, -first) :][: len(heard)] = heard
+        return under
 
 
 class Copies:

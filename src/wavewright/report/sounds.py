@@ -85,7 +85,7 @@ def levels(clips: Sequence[Clip], rate: int, window: float = 0.05) -> str:
     )
 
 
-def spectrograms(clips: Sequence[Clip], rate: int) -> str:
+def spectrograms(clips: Sequence[Clip], rate: int, height: int = 220) -> str:
     """One spectrogram for each clip on a logarithmic frequency axis, all on one colour scale, and the scale."""
     pictures = [_log_spectrogram(clip.samples, rate) for clip in clips]
     top = float(np.ceil(max(picture.max() for picture in pictures) / 5) * 5)
@@ -100,7 +100,7 @@ def spectrograms(clips: Sequence[Clip], rate: int) -> str:
                 Axis("Hz", "log", low=low, high=high),
                 title=clip.name,
                 describe=f"Spectrogram from {low:.0f} to {high:.0f} Hz over {seconds:.1f} seconds.",
-                height=220,
+                height=height,
                 picture=Picture(address, (0.0, seconds), (low, high)),
             )
         )
@@ -132,8 +132,9 @@ def _band(rate: int) -> tuple[float, float]:
     return 40.0, min(20_000.0, rate / 2)
 
 
-def _log_spectrogram(samples: FloatArray, rate: int, n_fft: int = 2048) -> NDArray[np.float64]:
+def _log_spectrogram(samples: FloatArray, rate: int) -> NDArray[np.float64]:
     """Levels in dBFS ``(rows, columns)``, highest frequency first; a sine of full scale reads 0."""
+    n_fft = min(2048, 2 ** round(np.log2(rate / 16)))  # some fifty milliseconds
     hop = int(np.clip(samples.size // _COLUMNS, 32, n_fft // 2))
     power = np.abs(stft(samples, n_fft, hop)).astype(np.float64) ** 2 * (4 / n_fft) ** 2  # (bins, frames)
     low, high = _band(rate)
