@@ -61,7 +61,8 @@ def test_an_edge_is_where_the_next_code_begins(name: str) -> None:
 @given(past=st.lists(st.integers(0, 255), max_size=60), quiet=st.booleans())
 def test_the_codes_of_a_sample_sum_to_one(fitted: LpcFloor, past: list[int], quiet: bool) -> None:
     before = np.array(past, np.int64) // (16 if quiet else 1) + (120 if quiet else 0)
-    total = sum(2.0 ** -fitted.bits(np.append(before, code))[-1] for code in range(256))
+    endings = [np.append(before, code).astype(np.uint8) for code in range(256)]
+    total = sum(2.0 ** -fitted.bits(codes)[-1] for codes in endings)
     assert total == pytest.approx(1.0, abs=1e-12)
 
 

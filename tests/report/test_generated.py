@@ -157,10 +157,8 @@ def test_each_new_sound_is_heard_beside_its_nearest_of_the_same_length(tmp_path:
     np.testing.assert_allclose(found[0][0], first.samples, atol=1 / 32768)
     np.testing.assert_allclose(found[1][0], first.nearest.samples, atol=1 / 32768)
     short = replace(first, nearest=replace(first.nearest, samples=first.nearest.samples[:1000]))
-    contents = re.findall(
-        r'base64,([^"]+)" *></audio>|audio/flac;base64,([^"]+)"', written(tmp_path, full(outputs=[short]))
-    )
-    padded, _ = soundfile.read(io.BytesIO(base64.b64decode("".join(contents[1]))), dtype="float32")
+    contents = re.findall(r'src="data:audio/flac;base64,([^"]+)"', written(tmp_path, full(outputs=[short])))
+    padded, _ = soundfile.read(io.BytesIO(base64.b64decode(contents[1])), dtype="float32")
     assert padded.size == first.samples.size
     assert not padded[1000:].any()
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from wavewright.atomic import refuse_existing
-from wavewright.audio.recording import FloatArray
 from wavewright.jobs import generate_judge
 from wavewright.jobs.generate_judge import Outputs, Prediction
 from wavewright.jobs.generator import OpenGenerator, open_generator
@@ -82,7 +81,9 @@ def figures(predicted: Prediction, outputs: Outputs) -> list[Judged]:
     compared, score = outputs.comparison, predicted.score
     copies, ordinary = (max(one.correlation for one in found) for found in (outputs.nearest, outputs.held_out_nearest))
     rows = [
-        Judged("Bits a sample", score.bits, predicted.floors.lpc, "on held-out sounds; beside it a linear predictor"),
+        Judged(
+            "Bits a sample", score.bits, predicted.floors.lpc, "on held-out sounds; lower is better", "linear predictor"
+        ),
         Judged("Fréchet distance", compared.frechet, compared.frechet_floor, "to held-out sounds; lower is better"),
         Judged("MMD", compared.mmd, compared.mmd_floor, "kernel distance to held-out sounds; lower is better"),
         Judged("Nearest copy", copies, ordinary, "best correlation with a training excerpt; 1 is a copy"),
@@ -101,9 +102,5 @@ def figures(predicted: Prediction, outputs: Outputs) -> list[Judged]:
 def _neighbour(opened: OpenGenerator, nearest: Nearest, length: int) -> Neighbour:
     """The training sound under a new one, as long as that, silence where it has nothing."""
     sound = opened.material.learned[nearest.sound]
-    samples: FloatArray = np.zeros(length, np.float32)
-    part = nearest.aligned(opened.material.sound(sound), length)
-    first = max(0, nearest.at - nearest.start)
-    part = part[: length - first]
-    samples[first : first + len(part)] = part
-    return Neighbour(sound.path.name, samples, nearest.correlation, nearest.distance)
+    under = nearest.aligned(opened.material.sound(sound), length)
+    return Neighbour(sound.path.name, under, nearest.correlation, nearest.distance)
