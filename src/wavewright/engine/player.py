@@ -1,7 +1,8 @@
-"""Plays a causal network block by block, whatever the block sizes: the one door to all players.
+"""Plays a network block by block, whatever the block sizes: the one door to all players.
 
 Behind it is the fastest that knows the network: compiled kernels for WaveNets (`wavenet_player`), LSTMs and GRUs
-(`recurrent_player`) and impulse responses (`convolution_player`), torch for all else.
+(`recurrent_player`) and impulse responses (`convolution_player`), torch for all else that is causal; what is not goes
+through torch in chunks (`chunked_player`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from wavewright.audio.recording import FloatArray
 from wavewright.engine import convolution_player, recurrent_player, wavenet_player
+from wavewright.engine.chunked_player import ChunkedPlayer
 from wavewright.engine.torch_player import TorchPlayer
 from wavewright.errors import SettingsError
 from wavewright.nets.contract import Network
@@ -47,6 +49,8 @@ class Engine(Protocol):
 class Player:
     """A network playing ``channels`` channels side by side.
 
+    The output lags the input by `latency` samples: give the player the whole sound, then ask for the rest by `flush`.
+
     ``inputs`` and ``outputs`` are the network's, told by who has more than one to give and to take: controls that move
     with the sound, say. Each channel has its own state. The first sample meets a network that has settled on silence.
     The network's weights are taken as they are now: make a new player after training on.
@@ -56,7 +60,7 @@ class Player:
     where the engine has quicker ones (`wavewright.engine.activations`).
 
     Raises:
-        SettingsError: a network that is not causal or has other numbers of inputs or outputs, or no channels.
+        SettingsError: a network that has other numbers of inputs or outputs, or no channels.
 
     >>> from wavewright.nets.registry import build
     >>> player = Player(build("a1-nano"), channels=2)
@@ -75,8 +79,6 @@ class Player:
         outputs: int = 1,
     ) -> None:
         problems = []
-        if not net.causal:
-            problems.append(f"{type(net).__name__} is not causal and cannot be played block by block")
         if (net.in_channels, net.out_channels) != (inputs, outputs):
             problems.append(
                 f"the network has {net.in_channels} inputs and {net.out_channels} outputs; the player was asked for "
@@ -88,10 +90,10 @@ class Player:
             raise SettingsError(problems)
         self.net = net.eval()
         self.channels = channels
-        self.latency = net.latency
-        """Samples by which the output lags the input."""
         self._rows = channels * inputs, channels * outputs
         self._engine = _engine(net, channels, tell, exact)
+        self.latency = self._engine.latency if isinstance(self._engine, ChunkedPlayer) else net.latency
+        """Samples by which the output lags the input."""
 
     @property
     def non_finite(self) -> int:
@@ -135,6 +137,20 @@ class Player:
             out[:, part] = piece
         return out
 
+    def flush(self) -> FloatArray:
+        """The sound has ended: the last `latency` samples of the output, (channels · outputs, latency); then `reset`.
+
+        A causal network hears silence meanwhile.
+        """
+        sources, results = self._rows
+        if isinstance(self._engine, ChunkedPlayer):
+            rest = np.empty((results, self.latency), SINGLE)
+            self._engine.flush(rest)
+        else:
+            rest = self.process(np.zeros((sources, self.latency), SINGLE))
+        self.reset()
+        return rest
+
 
 def _engine(net: Network, channels: int, tell: Callable[[str], None] | None, exact: bool) -> Engine:
     """The fastest engine that knows ``net``."""
@@ -149,6 +165,8 @@ def _engine(net: Network, channels: int, tell: Callable[[str], None] | None, exa
 
 
 def _made(net: Network, channels: int, exact: bool) -> Engine:
+    if not net.causal:
+        return ChunkedPlayer(net, channels)
     if wavenet_player.serves(net):
         return wavenet_player.WaveNetPlayer(net, channels, exact)
     if recurrent_player.serves(net) and not exact:

@@ -24,6 +24,10 @@ class Network(nn.Module):
     causal: bool = True
     latency: int = 0
     """Samples by which the output lags the input it belongs to."""
+    lookahead: int = 0
+    """Where not ``causal``: samples after its own that an output can depend on; 0 where that is not known."""
+    multiple: int = 1
+    """Where not ``causal``: what the length of a sound, and where it begins, must be a multiple of: all strides."""
 
     @property
     def receptive_field(self) -> int:
