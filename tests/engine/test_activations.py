@@ -10,10 +10,11 @@ from scipy.special import expit
 
 from wavewright.engine.activations import HARDSWISH, HARDTANH, NUMBERS, RECTIFIER, SIGMOID, SILU, SOFTSIGN, TANH
 from wavewright.engine.stream_tiles import FRESH, activate_rows, kind
-from wavewright.engine.vector_code import at
+from wavewright.engine.vector_code import VECTOR_BYTES, at
 from wavewright.nets.wavenet import activate
 from wavewright.nets.wavenet_config import ACTIVATIONS, Activation
 
+LANES = VECTOR_BYTES // 4
 TINY = float(np.finfo(np.float32).tiny)
 EXACT = {
     TANH: np.tanh,
@@ -28,7 +29,7 @@ EXACT = {
 
 @njit
 def _rows(number, rows, x, total, slope):  # type: ignore[no-untyped-def]
-    activate_rows(number, rows, x.shape[1] // 16, at(x, 0), x.shape[1], at(total, 0), x.shape[1], slope)
+    activate_rows(number, rows, x.shape[1] // LANES, at(x, 0), x.shape[1], at(total, 0), x.shape[1], slope)
 
 
 def through(function: int, x: np.ndarray, exact: bool) -> np.ndarray:

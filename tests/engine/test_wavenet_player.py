@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import gc
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.runtime import _nrt_python, rtsys
 
 from wavewright.engine import player as player_module
 from wavewright.engine import wavenet_player
@@ -234,20 +236,46 @@ def test_denormal_numbers_do_no_harm() -> None:
     assert np.float32(1e-39) * np.float32(0.5) > 0  # the mode of the processor is put back
 
 
-def test_processing_takes_no_memory_but_the_output() -> None:
-    player = Player(network(PRESETS["a1-nano"]), channels=2)
-    x = noise(2, 4096)
-    player.process(x)
+@every_form
+def test_processing_takes_no_memory(config: WaveNetConfig | GatedWaveNetConfig) -> None:
+    """Thousands of calls leave no object behind, and none takes more than the few that a call in Python is made of."""
+    net = network(config)
+    player, x = playing(net, channels=2), noise(2 * net.in_channels, 64)
+    out = np.empty((2 * net.out_channels, 64), np.float32)
+    for _ in range(100):
+        player.process(x, out)
     gc.collect()
+    gc.disable()
+    try:
+        before = sys.getallocatedblocks()
+        for _ in range(2000):
+            player.process(x, out)
+        assert sys.getallocatedblocks() - before < 20
+    finally:
+        gc.enable()
     tracemalloc.start()
     try:
+        player.process(x, out)
         before = tracemalloc.get_traced_memory()[0]
         tracemalloc.reset_peak()
-        player.process(x)
-        peak = tracemalloc.get_traced_memory()[1]
+        for _ in range(100):
+            player.process(x, out)
+        assert tracemalloc.get_traced_memory()[1] - before < 2048
     finally:
         tracemalloc.stop()
-    assert peak - before < x.nbytes + 4096
+
+
+def test_the_kernels_take_no_memory_of_their_own() -> None:
+    """Numba counts what compiled code takes: nothing but a handle for each array that is passed, given back at once."""
+    player, x = Player(network(PRESETS["a1-nano"])), noise(1, 5000)
+    out = np.empty_like(x)
+    player.process(x, out)
+    _nrt_python.memsys_enable_stats()
+    before = rtsys.get_allocation_stats()
+    for length in (1, 64, 5000):
+        player.process(x[:, :length].copy(), out[:, :length].copy())
+    after = rtsys.get_allocation_stats()
+    assert after.alloc - before.alloc == after.free - before.free <= 3 * 3
 
 
 @pytest.mark.parametrize("layout", ["strided", "read-only", "double", "column-major"])

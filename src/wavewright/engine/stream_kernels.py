@@ -44,6 +44,8 @@ from wavewright.engine.stream_tiles import (
     beyond,
     flush_denormals,
     multiply_rows,
+    place_of_integers,
+    place_of_numbers,
     restore_denormals,
 )
 from wavewright.engine.vector_code import VECTOR_BYTES, at, move
@@ -51,11 +53,13 @@ from wavewright.engine.vector_code import VECTOR_BYTES, at, move
 LANES = VECTOR_BYTES // 4
 """Samples of a vector."""
 
-INPUT, INPUT_STRIDE, INPUTS, OUTPUT, OUTPUT_STRIDE, HEADS, SPAN = range(7)
-"""The places: the rows of the input and of the output, and the samples between two moves."""
-
-POSITION, NON_FINITE, OVERFLOWS = range(3)
-"""What the counters count: where in their rows the moving samples are; broken samples in, and out."""
+POSITION, NON_FINITE, OVERFLOWS, CHANNELS, SIZE, SPAN, PRODUCTS, GROUPS = range(8)
+INPUT, INPUT_STRIDE, INPUTS, OUTPUT, OUTPUT_STRIDE, HEADS = range(8, 14)
+TABLE, SHIFTS, NUMBERS, PASTS, SETTLED, MEMORY = range(14, 20)
+"""A player's fields. ``POSITION``: where in their rows the moving samples are. ``NON_FINITE``, ``OVERFLOWS``: broken
+samples so far, in and out. ``CHANNELS`` of ``SIZE`` samples of memory. ``INPUT`` … ``HEADS``: the rows of the input and
+of the output. From ``TABLE`` on: addresses."""
+PLAYER_FIELDS = 20
 
 
 @njit(nogil=True, error_model="numpy")
@@ -156,43 +160,45 @@ def _player(source: int) -> Any:
     """The entry point; ``source`` makes a stale one on disk known (`stack_kernels`)."""
 
     @compiled
-    def play(table, columns, weights, pasts, settled, memory, places, counters, block, out):  # type: ignore[no-untyped-def]
-        """``block`` (channels · inputs, n) → ``out`` (channels · outputs, n); ``memory`` (channels, size) remembers.
+    def play(player, block, out):  # type: ignore[no-untyped-def]
+        """``block`` (channels · inputs, n) → ``out`` (channels · outputs, n).
 
         A sample that is no number goes in as zero; one that comes out so is given as zero, and the channel forgets
-        all. What is inside gets addresses, not arrays: Numba counts references to an array at each call.
+        all. All but the sound comes as addresses: an array costs a fraction of a microsecond at each call.
         """
         if not source:
             return
         mode = flush_denormals()
-        products, groups, size, samples = table.shape[0], pasts.shape[0], memory.shape[1], block.shape[1]
-        operations, shifts, numbers, past = at(table, 0), at(columns, 0), at(weights, 0), at(pasts, 0)
-        rest, position = at(settled, 0), counters[POSITION]
+        products, groups, size, samples = player[PRODUCTS], player[GROUPS], player[SIZE], block.shape[1]
+        inputs, heads = player[INPUTS], player[HEADS]
+        table, shifts = place_of_integers(player[TABLE]), place_of_integers(player[SHIFTS])
+        numbers, pasts = place_of_numbers(player[NUMBERS]), place_of_integers(player[PASTS])
+        settled, memory = place_of_numbers(player[SETTLED]), place_of_numbers(player[MEMORY])
+        position = player[POSITION]
         for first in range(0, samples, CHUNK):
             length = min(CHUNK, samples - first)
             vectors = (length + LANES - 1) // LANES
-            back = position + vectors * LANES > places[SPAN]
-            for channel in range(memory.shape[0]):
-                state = at(memory, channel * size)
+            back = position + vectors * LANES > player[SPAN]
+            here = 0 if back else position
+            for channel in range(player[CHANNELS]):
+                state = beyond(memory, channel * size)
                 if back:
-                    _to_the_front(state, past, groups, position)
-                here = 0 if back else position
-                for index in range(places[INPUTS]):
-                    row = beyond(state, places[INPUT] + index * places[INPUT_STRIDE] + here)
-                    sound = at(block, (channel * places[INPUTS] + index) * samples + first)
-                    counters[NON_FINITE] += _take(sound, length, row, vectors)
+                    _to_the_front(state, pasts, groups, position)
+                for index in range(inputs):
+                    row = beyond(state, player[INPUT] + index * player[INPUT_STRIDE] + here)
+                    sound = at(block, (channel * inputs + index) * samples + first)
+                    player[NON_FINITE] += _take(sound, length, row, vectors)
                 for index in range(products):
-                    _product(beyond(operations, index * FIELDS), shifts, numbers, state, here, vectors)
+                    _product(beyond(table, index * FIELDS), shifts, numbers, state, here, vectors)
                 broken = 0
-                for index in range(places[HEADS]):
-                    row = beyond(state, places[OUTPUT] + index * places[OUTPUT_STRIDE])
-                    sound = at(out, (channel * places[HEADS] + index) * samples + first)
-                    broken += _give(row, vectors, sound, length)
+                for index in range(heads):
+                    row = beyond(state, player[OUTPUT] + index * player[OUTPUT_STRIDE])
+                    broken += _give(row, vectors, at(out, (channel * heads + index) * samples + first), length)
                 if broken:
-                    counters[OVERFLOWS] += broken
-                    _settle(state, past, groups, rest, here + length)
-            position = length if back else position + length
-        counters[POSITION] = position
+                    player[OVERFLOWS] += broken
+                    _settle(state, pasts, groups, settled, here + length)
+            position = here + length
+        player[POSITION] = position
         restore_denormals(mode)
 
     return play

@@ -60,6 +60,85 @@ def tile_outputs(outputs: int, vectors: int) -> int:
     return min((shape for shape in shapes if shape <= outputs and outputs % shape in (0, *shapes)), key=cost)
 
 
+class _Tiles:
+    """Writes the tiles of one shape: ``outputs`` rows × ``vectors`` vectors at a time, the sums in registers."""
+
+    def __init__(self, b: Any, arguments: Sequence[Any], outputs: int, vectors: int) -> None:
+        (
+            self.steps, self.blocks, self.base, self.columns, self.count, self.weights, self.weights_stride,
+            self.from_rows, self.start, self.start_stride, self.out, self.out_stride,
+        ) = arguments  # fmt: skip
+        self.b, self.v = b, vector_code.Vectors(b, types.float32)
+        self.outputs, self.vectors = outputs, vectors
+
+    def write(self) -> None:
+        """All tiles, time outside: the columns stay in the cache while the outputs go by."""
+        v, b = self.v, self.b
+        by_block = b.select(self._starts_from_rows(), self.start_stride, ir.Constant(_INT, 1))
+
+        def step(index: Any, _: Sequence[Any]) -> list[Any]:
+            t = self._times(index, self.vectors * v.lanes)
+            base, out = v.address(self.base, t), v.address(self.out, t)
+            start = v.address(self.start, b.mul(t, self.from_rows))
+
+            def block(index: Any, _: Sequence[Any]) -> list[Any]:
+                o = self._times(index, self.outputs)
+                begin, end = v.address(start, b.mul(o, by_block)), v.address(out, b.mul(o, self.out_stride))
+                self._tile(base, v.address(self.weights, o), begin, end)
+                return []
+
+            vector_code.loop(b, self.blocks, [], block)
+            return []
+
+        vector_code.loop(b, self.steps, [], step)
+
+    def _tile(self, base: Any, weights: Any, start: Any, out: Any) -> None:
+        """One tile: every column's vectors are loaded once, and multiplied with a weight for each output."""
+        v, b = self.v, self.b
+
+        def column(j: Any, sums: Sequence[Any]) -> list[Any]:
+            source = v.address(base, b.load(v.address(self.columns, j)))
+            inputs = [v.load(source, t) for t in range(self.vectors)]
+            place = v.address(weights, b.mul(j, self.weights_stride))
+            result = []
+            for o in range(self.outputs):
+                weight = v.spread(b.load(v.address(place, o)))
+                result += [v.multiply_add(weight, x, sums[o * self.vectors + t]) for t, x in enumerate(inputs)]
+            return result
+
+        for index, value in enumerate(vector_code.loop(b, self.count, self._first(start), column)):
+            o, t = divmod(index, self.vectors)
+            v.store(value, self._row(out, self.out_stride, o), t)
+
+    def _first(self, start: Any) -> list[Any]:
+        """The sums before the first column: what the rows at ``start`` hold, or one number for each output."""
+        v, b = self.v, self.b
+        rows, biases, after = (b.append_basic_block(name) for name in ("rows", "biases", "after"))
+        b.cbranch(self._starts_from_rows(), rows, biases)
+        b.position_at_end(rows)
+        places = [(o, t) for o in range(self.outputs) for t in range(self.vectors)]
+        loaded = [v.load(self._row(start, self.start_stride, o), t) for o, t in places]
+        b.branch(after)
+        b.position_at_end(biases)
+        spread = [v.spread(b.load(v.address(start, o))) for o in range(self.outputs)]
+        b.branch(after)
+        b.position_at_end(after)
+        sums = [b.phi(v.type) for _ in places]
+        for phi, (o, _), value in zip(sums, places, loaded, strict=True):
+            phi.add_incoming(value, rows)
+            phi.add_incoming(spread[o], biases)
+        return sums
+
+    def _starts_from_rows(self) -> Any:
+        return self.b.icmp_signed("!=", self.from_rows, ir.Constant(_INT, 0))
+
+    def _times(self, value: Any, factor: int) -> Any:
+        return self.b.mul(value, ir.Constant(_INT, factor))
+
+    def _row(self, pointer: Any, stride: Any, index: int) -> Any:
+        return self.v.address(pointer, self._times(stride, index))
+
+
 @vector_code.intrinsic
 def multiply_rows(
     typing: Any,
@@ -82,78 +161,14 @@ def multiply_rows(
 
     ``columns`` (``count`` offsets from ``base``) are the inputs; ``weights`` has a row of ``weights_stride`` for each,
     with a weight for each output. The sums start from the rows ``start``, ``start_stride`` apart, where ``from_rows``
-    is 1; from one number an output, ``start[o]``, where it is 0. Time is outside: the columns stay in the cache.
+    is 1; from one number an output, ``start[o]``, where it is 0.
     """
-    whole = types.intp
-
-    def work(b: Any, arguments: Sequence[Any], outputs: int, vectors: int) -> None:
-        steps, blocks, base, columns, count, weights, *others = arguments
-        weights_stride, from_rows, start, start_stride, out, out_stride = others
-        v = vector_code.Vectors(b, types.float32)
-
-        def times(value: Any, factor: int) -> Any:
-            return b.mul(value, ir.Constant(_INT, factor))
-
-        def row(pointer: Any, stride: Any, index: int) -> Any:
-            return v.address(pointer, times(stride, index))
-
-        def first(start: Any) -> list[Any]:
-            """The sums before the first column."""
-            rows, biases, after = (b.append_basic_block(name) for name in ("rows", "biases", "after"))
-            b.cbranch(b.icmp_signed("!=", from_rows, ir.Constant(_INT, 0)), rows, biases)
-            b.position_at_end(rows)
-            loaded = [v.load(row(start, start_stride, o), t) for o in range(outputs) for t in range(vectors)]
-            b.branch(after)
-            b.position_at_end(biases)
-            spread = [v.spread(b.load(v.address(start, o))) for o in range(outputs)]
-            b.branch(after)
-            b.position_at_end(after)
-            sums = [b.phi(v.type) for _ in loaded]
-            for index, phi in enumerate(sums):
-                phi.add_incoming(loaded[index], rows)
-                phi.add_incoming(spread[index // vectors], biases)
-            return sums
-
-        def tile(base: Any, weights: Any, start: Any, out: Any) -> None:
-            def column(j: Any, sums: Sequence[Any]) -> list[Any]:
-                source = v.address(base, b.load(v.address(columns, j)))
-                inputs = [v.load(source, t) for t in range(vectors)]
-                place = v.address(weights, b.mul(j, weights_stride))
-                result = []
-                for o in range(outputs):
-                    weight = v.spread(b.load(v.address(place, o)))
-                    result += [v.multiply_add(weight, inputs[t], sums[o * vectors + t]) for t in range(vectors)]
-                return result
-
-            for index, value in enumerate(vector_code.loop(b, count, first(start), column)):
-                o, t = divmod(index, vectors)
-                v.store(value, row(out, out_stride, o), t)
-
-        by_block = b.select(b.icmp_signed("!=", from_rows, ir.Constant(_INT, 0)), start_stride, ir.Constant(_INT, 1))
-
-        def step(index: Any, _: Sequence[Any]) -> list[Any]:
-            t = times(index, vectors * v.lanes)
-            here, there = v.address(base, t), v.address(out, t)
-            begin = v.address(start, b.mul(t, from_rows))
-
-            def block(index: Any, _: Sequence[Any]) -> list[Any]:
-                o = times(index, outputs)
-                tile(
-                    here,
-                    v.address(weights, o),
-                    v.address(begin, b.mul(o, by_block)),
-                    v.address(there, b.mul(o, out_stride)),
-                )
-                return []
-
-            vector_code.loop(b, blocks, [], block)
-            return []
-
-        vector_code.loop(b, steps, [], step)
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
         def case(vectors: int, outputs: int) -> None:
-            body = partial(work, outputs=outputs, vectors=vectors)
+            def body(b: Any, arguments: Sequence[Any]) -> None:
+                _Tiles(b, arguments, outputs, vectors).write()
+
             vector_code.apart(b, f"wavewright_multiply_{vectors}_{outputs}", arguments[1:], body)
 
         cases: dict[int, Callable[[], None]] = {
@@ -164,6 +179,7 @@ def multiply_rows(
         vector_code.switch(b, arguments[0], cases)
         return context.get_dummy_value()
 
+    whole = types.intp
     signature = types.void(whole, whole, whole, base, columns, whole, weights, whole, whole, start, whole, out, whole)
     return signature, generate
 
@@ -176,6 +192,26 @@ def beyond(typing: Any, pointer: Any, offset: Any) -> Any:
         return b.gep(arguments[0], [arguments[1]])
 
     return pointer(pointer, types.intp), generate
+
+
+@vector_code.intrinsic
+def place_of_numbers(typing: Any, address: Any) -> Any:
+    """The address ``address``, a whole number, of single-precision numbers."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        return b.inttoptr(arguments[0], ir.FloatType().as_pointer())
+
+    return types.CPointer(types.float32)(types.int64), generate
+
+
+@vector_code.intrinsic
+def place_of_integers(typing: Any, address: Any) -> Any:
+    """The address ``address``, a whole number, of 64-bit integers."""
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        return b.inttoptr(arguments[0], _INT.as_pointer())
+
+    return types.CPointer(types.int64)(types.int64), generate
 
 
 @vector_code.intrinsic

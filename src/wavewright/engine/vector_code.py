@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import llvmlite.binding as llvm
 import numba.core.cgutils
+import numba.core.config
 import numba.core.types
 import numba.extending
 from llvmlite import ir
@@ -28,10 +29,18 @@ types: Any = numba.core.types
 INT, LANE = ir.IntType(64), ir.IntType(32)
 
 
+def _features() -> set[str]:
+    """The instructions that Numba compiles for: all that this processor has, unless NUMBA_CPU_FEATURES names fewer."""
+    chosen = numba.core.config.CPU_FEATURES
+    if chosen is not None:
+        return {word[1:] for word in chosen.split(",") if word.startswith("+")}
+    return {name for name, present in llvm.get_host_cpu_features().items() if present}
+
+
 def _vector_bytes() -> int:
     """Bytes of the widest vector register that this processor multiplies and adds in."""
-    features = llvm.get_host_cpu_features() if X86 else {}
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+    features = _features() if X86 else set()
+    return 64 if "avx512f" in features else 32 if "avx2" in features else 16
 
 
 VECTOR_BYTES = _vector_bytes()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
 from wavewright.engine.gated_plan import write_gated
-from wavewright.engine.stream_kernels import NON_FINITE, OVERFLOWS, POSITION, play
+from wavewright.engine.stream_kernels import NON_FINITE, OVERFLOWS, PLAYER_FIELDS, POSITION, play
 from wavewright.engine.wavenet_plan import write_wavenet
 from wavewright.nets.contract import Network
 from wavewright.nets.gated_wavenet import GatedWaveNet
@@ -40,32 +40,34 @@ class WaveNetPlayer:
 
     def __init__(self, net: WaveNet | GatedWaveNet, channels: int, exact: bool = False) -> None:
         plan = write_wavenet(net, exact) if isinstance(net, WaveNet) else write_gated(net, exact)
-        self._counters: NDArray[np.int64] = np.zeros(3, np.int64)
-        self._memory = _aligned((channels, plan.size))
         self._pasts = plan.pasts
         self._settled = np.zeros(int(plan.pasts[:, 2].sum()), np.float32)
-        self._plan = (plan.table, plan.columns, plan.weights, plan.pasts, self._settled)
+        self._memory = _aligned((channels, plan.size))
         ends = [number for rows in (plan.input, plan.output) for number in (rows.first, rows.stride, rows.count)]
-        self._places = np.array([*ends, plan.span])
+        self._arrays = (plan.table, plan.columns, plan.weights, plan.pasts, self._settled, self._memory)
+        addresses = [part.ctypes.data for part in self._arrays]
+        sizes = [channels, plan.size, plan.span, len(plan.table), len(plan.pasts)]
+        self._player: NDArray[np.int64] = np.array([0, 0, 0, *sizes, *ends, *addresses], np.int64)
+        assert len(self._player) == PLAYER_FIELDS
         self._settle(net)
 
     @property
     def non_finite(self) -> int:
         """Input samples that were no numbers, and played as zeros."""
-        return int(self._counters[NON_FINITE])
+        return int(self._player[NON_FINITE])
 
     @property
     def overflows(self) -> int:
         """Output samples that were no finite numbers, and given as zeros."""
-        return int(self._counters[OVERFLOWS])
+        return int(self._player[OVERFLOWS])
 
     def play(self, block: FloatArray, out: FloatArray) -> None:
         """``block`` (channels · inputs, n), contiguous float32, into ``out`` (channels · outputs, n)."""
-        play(*self._plan, self._memory, self._places, self._counters, block, out)
+        play(self._player, block, out)
 
     def reset(self) -> None:
         """Forget all that was played: every row's past is what silence leaves in it, one number all along."""
-        self._counters[POSITION] = 0
+        self._player[POSITION] = 0
         number = 0
         for first, stride, rows, past in self._pasts.tolist():
             for row in range(rows):
@@ -78,12 +80,12 @@ class WaveNetPlayer:
         channels = self._memory.shape[0]
         silence = np.zeros((channels * net.in_channels, net.prewarm), np.float32)
         self.play(silence, np.empty((channels * net.out_channels, net.prewarm), np.float32))
-        position = int(self._counters[POSITION])
+        position = int(self._player[POSITION])
         places = [
             first + row * stride + position - 1
             for first, stride, rows, _ in self._pasts.tolist()
             for row in range(rows)
         ]
         self._settled[:] = self._memory[0, places]
-        self._counters[:] = 0
+        self._player[[NON_FINITE, OVERFLOWS]] = 0
         self.reset()
