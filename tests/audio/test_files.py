@@ -284,11 +284,59 @@ def test_non_finite_samples_are_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_wav_grows_beyond_its_32_bit_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_wav_of_unknown_length_grows_beyond_its_32_bit_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(files, "_CHUNK_MOST", 1000)
-    with pytest.raises(OutputError, match=r"at most 4 GiB; write a \.flac"):
-        files.write(tmp_path / "x.wav", Recording(noise(1, 251), 48_000))
-    files.write(tmp_path / "y.wav", Recording(noise(1, 250), 48_000))
+    with files.Writer(tmp_path / "x.wav", 48_000, 1) as out:
+        out.write(noise(1, 250))
+    with (
+        pytest.raises(OutputError, match=r"at most 4 GiB; write a \.flac"),
+        files.Writer(tmp_path / "y.wav", 48_000, 1) as out,
+    ):
+        out.write(noise(1, 251))
+    assert not (tmp_path / "y.wav").exists()
+
+
+@pytest.mark.parametrize("subtype", ["FLOAT", "PCM_24", "DOUBLE"])
+def test_a_long_wav_becomes_an_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, subtype: str) -> None:
+    monkeypatch.setattr(files, "_CHUNK_MOST", 1000)
+    width, x = {"FLOAT": 4, "PCM_24": 3, "DOUBLE": 8}[subtype], noise(2, 400)
+    path = tmp_path / "x.wav"
+    files.write(path, Recording(x, 48_000), subtype)
+    content = path.read_bytes()
+    # EBU Tech 3306: the ds64 chunk comes first, with the sizes that 32 bits cannot hold
+    assert (content[:4], content[8:16]) == (b"RF64", b"WAVEds64")
+    riff, data, frames = np.frombuffer(content[20:44], "<u8")
+    assert (riff, data, frames) == (len(content) - 8, 400 * 2 * width, 400)
+    assert content[4:8] == b"\xff" * 4
+    assert files.info(path).format == "RF64"
+    np.testing.assert_allclose(files.read(path).samples, x, rtol=0, atol=2**-23)
+
+
+def test_a_long_rf64_cut_short_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_CHUNK_MOST", 1000)
+    path = tmp_path / "x.wav"
+    files.write(path, Recording(noise(1, 900), 48_000))
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(AudioFileError, match="truncated"):
+        files.info(path)
+
+
+def test_a_long_aiff_is_refused_before_it_is_begun(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"AIFF file holds at most 4 GiB; write a \.wav"):
+        files.Writer(tmp_path / "x.aiff", 48_000, 1, frames=2**31)
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype"), [("x.wav", None), ("x.wav", "PCM_16"), ("x.aiff", "PCM_24"), ("x.flac", None)]
+)
+def test_what_will_be_written_is_known_beforehand(tmp_path: Path, name: str, subtype: str | None) -> None:
+    files.write(tmp_path / name, Recording(noise(2, 200_000), 48_000), subtype)
+    found, told = (tmp_path / name).stat().st_size, files.bytes_to_write(name, 48_000, 2, 200_000, subtype)
+    assert found <= 2.1 * told
+    if not name.endswith("flac"):
+        assert told - 2**17 < found <= told
 
 
 def test_find_lists_the_sounds_of_a_tree(tmp_path: Path) -> None:

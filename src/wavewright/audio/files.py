@@ -219,6 +219,36 @@ _FORMATS = {
 }
 _BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _CHUNK_MOST = 2**32 - 2**16  # RIFF and AIFF count bytes in 32 bits; some room for headers
+_SHRUNK = {"FLAC": 0.5, "OGG": 0.05, "MP3": 0.05}  # about what is left of 24-bit sound
+
+
+def bytes_to_write(path: Path | str, rate: int, channels: int, frames: int, subtype: str | None = None) -> int:
+    """About how many bytes a file at ``path`` of ``frames`` samples will have; exact where nothing is compressed.
+
+    Raises:
+        OutputError: a suffix, subtype, rate, channel count or length that no format can hold.
+
+    >>> bytes_to_write("long.wav", 48_000, 1, 10 * 3600 * 48_000)
+    6912065536
+    """
+    path = Path(path)
+    kind = _format_for(path)
+    subtype = _refuse_impossible(path, kind, rate, channels, subtype)
+    _container(path, kind, subtype, channels, frames)
+    return int(frames * channels * _width(subtype) * _SHRUNK.get(kind.name, 1.0)) + 2**16
+
+
+def _width(subtype: str) -> int:
+    """Bytes of a sample."""
+    return {"DOUBLE": 8, "FLOAT": 4}.get(subtype) or _BITS.get(subtype, 24) // 8
+
+
+def _container(path: Path, kind: _Format, subtype: str, channels: int, frames: int | None) -> str:
+    """What libsndfile is to call the format: a .wav beyond 4 GiB is an RF64 (EBU Tech 3306)."""
+    long = frames is not None and frames * channels * _width(subtype) > _CHUNK_MOST
+    if long and kind.name == "AIFF":
+        raise OutputError(f"{path}: an AIFF file holds at most 4 GiB; write a .wav or a .flac instead")
+    return "RF64" if long and kind.name == "WAV" else kind.name
 
 
 class Writer:
@@ -227,6 +257,8 @@ class Writer:
     The format follows the suffix. Default sample types: 32-bit float for .wav, so that nothing is lost; 24-bit for
     .flac and .aiff; Vorbis for .ogg. Integer formats round to the nearest step and clip at full scale, never wrap;
     ``clipped`` counts the samples that lay beyond ±1. An exception leaves no file, and an old one as it was.
+
+    Where ``frames``, the length in samples, is told beforehand, a .wav may be longer than 4 GiB: it becomes an RF64.
 
     Example:
         >>> import tempfile
@@ -245,12 +277,19 @@ class Writer:
     """
 
     def __init__(
-        self, path: Path | str, rate: int, channels: int, subtype: str | None = None, force: bool = False
+        self,
+        path: Path | str,
+        rate: int,
+        channels: int,
+        subtype: str | None = None,
+        force: bool = False,
+        frames: int | None = None,
     ) -> None:
         self.path = Path(path)
         self.rate, self.channels = rate, channels
         self._format = _format_for(self.path)
         self.subtype = _refuse_impossible(self.path, self._format, rate, channels, subtype)
+        self._container = _container(self.path, self._format, self.subtype, channels, frames)
         self.clipped = 0
         self.frames = 0
         atomic.refuse_existing(self.path, force=force)
@@ -261,7 +300,7 @@ class Writer:
         with contextlib.ExitStack() as exits:
             temporary = exits.enter_context(atomic.replacing(self.path))
             sound = soundfile.SoundFile(
-                temporary, "w", self.rate, self.channels, format=self._format.name, subtype=self.subtype
+                temporary, "w", self.rate, self.channels, format=self._container, subtype=self.subtype
             )
             exits.push(lambda kind, error, trace: self._refuse_incomplete(temporary) if kind is None else None)
             self._sound = exits.enter_context(sound)
@@ -313,11 +352,13 @@ class Writer:
         return steps.astype(np.int32) << (32 - bits)
 
     def _refuse_beyond_4_gib(self, more: int) -> None:
-        if self._format.name not in ("WAV", "AIFF"):
+        if self._container not in ("WAV", "AIFF"):
             return
-        width = {"DOUBLE": 8, "FLOAT": 4}.get(self.subtype) or _BITS[self.subtype] // 8
-        if (self.frames + more) * self.channels * width > _CHUNK_MOST:
-            raise OutputError(f"{self.path}: a {self._format.name} file holds at most 4 GiB; write a .flac instead")
+        if (self.frames + more) * self.channels * _width(self.subtype) > _CHUNK_MOST:
+            raise OutputError(
+                f"{self.path}: a {self._container} file begun without its length holds at most 4 GiB; "
+                "write a .flac instead"
+            )
 
 
 def write(path: Path | str, recording: Recording, subtype: str | None = None, force: bool = False) -> None:
@@ -331,7 +372,7 @@ def write(path: Path | str, recording: Recording, subtype: str | None = None, fo
         50
         >>> folder.cleanup()
     """
-    with Writer(path, recording.rate, recording.channels, subtype, force) as out:
+    with Writer(path, recording.rate, recording.channels, subtype, force, recording.frames) as out:
         out.write(recording.samples)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse
 from wavewright.errors import SettingsError
+
+if TYPE_CHECKING:
+    from wavewright.engine.render import Failed, Rendered
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,9 @@ class Arguments:
     size: Annotated[Literal["lite", "full"] | None, option("which model of a container plays; full where absent")] = (
         None
     )
+    threads: Annotated[
+        int | None, option("how many files, or channels of a file, play at the same time; all cores where absent")
+    ] = None
     force: Annotated[bool, option("replace files that are there already", short="-f")] = False
     voice: Voice = field(default_factory=Voice)
 
@@ -37,38 +43,52 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(Arguments, "render", words)
     if not arguments.sources:
         raise SettingsError(["render wants at least one sound file behind the model"])
+    if arguments.threads is not None and arguments.threads < 1:
+        raise SettingsError([f"option --threads = {arguments.threads}: must be at least 1"])
     from wavewright.cli.bar import Bar
+    from wavewright.engine.render import RenderError
     from wavewright.jobs import twin
 
     voice = arguments.voice
     opened = twin.open_twin(arguments.model, arguments.size)
     with Bar(f"rendering through {opened.name}", "samples", voice, opened.rate) as bar:
-        done = twin.render(
-            opened,
-            arguments.sources,
-            arguments.output,
-            resample=arguments.resample,
-            subtype=arguments.subtype,
-            force=arguments.force,
-            progress=lambda path, at, of: bar.update(at, of),
-            tell=voice.say,
-        )
-    for one in done:
-        voice.say(f"{one.output}: {one.seconds:.1f} s in {one.took:.1f} s, {one.times_real_time:.0f}× real time")
-        if one.clipped:
-            voice.say(f"  {one.clipped} samples lay beyond full scale and were clipped; --subtype FLOAT keeps them")
-        if one.non_finite:
-            voice.say(f"  {one.non_finite} samples of the input were not finite and were played as silence")
-    rows = [
-        {
-            "input": str(one.source),
-            "output": str(one.output),
-            "rate": one.rate,
-            "seconds": one.seconds,
-            "times_real_time": one.times_real_time,
-            "clipped": one.clipped,
-        }
-        for one in done
-    ]
-    voice.result({"rendered": rows})
+        try:
+            done: Sequence[Rendered | Failed] = twin.render(
+                opened,
+                arguments.sources,
+                arguments.output,
+                resample=arguments.resample,
+                subtype=arguments.subtype,
+                threads=arguments.threads,
+                force=arguments.force,
+                progress=bar.update,
+                tell=voice.say,
+            )
+            problem = None
+        except RenderError as error:
+            done, problem = error.done, error
+    voice.result({"rendered": [_row(voice, one) for one in done]})
+    if problem is not None:
+        raise problem
     return 0
+
+
+def _row(voice: Voice, one: Rendered | Failed) -> dict[str, object]:
+    """Tells of one file; gives what machines are told of it."""
+    from wavewright.engine.render import Failed
+
+    if isinstance(one, Failed):
+        return {"input": str(one.source), "output": None, "error": str(one.error)}
+    voice.say(f"{one.output}: {one.seconds:.1f} s in {one.took:.1f} s, {one.times_real_time:.0f}× real time")
+    if one.clipped:
+        voice.say(f"  {one.clipped} samples lay beyond full scale and were clipped; --subtype FLOAT keeps them")
+    if one.non_finite:
+        voice.say(f"  {one.non_finite} samples of the input were not finite and were played as silence")
+    return {
+        "input": str(one.source),
+        "output": str(one.output),
+        "rate": one.rate,
+        "seconds": one.seconds,
+        "times_real_time": one.times_real_time,
+        "clipped": one.clipped,
+    }

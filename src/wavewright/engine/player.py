@@ -152,6 +152,14 @@ class Player:
         return rest
 
 
+def compiled(net: Network) -> bool:
+    """Whether kernels play ``net`` (activations that are not exact), and not torch.
+
+    Then every channel has the same bits whether it is played alone or beside others.
+    """
+    return any(engine.serves(net) for engine in (wavenet_player, recurrent_player, convolution_player))
+
+
 def _engine(net: Network, channels: int, tell: Callable[[str], None] | None, exact: bool) -> Engine:
     """The fastest engine that knows ``net``."""
     if tell is None:

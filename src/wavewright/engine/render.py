@@ -1,9 +1,17 @@
-"""Files of any length through a player, block by block: memory does not grow with the file."""
+"""Files of any length through a player, block by block: memory does not grow with the file.
+
+Several files are played at the same time, and several channels of one: the kernels hold no lock. What comes out is the
+same, bit for bit, as from one file after the other on one thread.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +21,8 @@ from wavewright.atomic import refuse_existing
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
 from wavewright.audio.resample import StreamResampler
-from wavewright.engine.player import Player
-from wavewright.errors import DataError, OutputError
+from wavewright.engine.player import Player, compiled
+from wavewright.errors import DataError, OutputError, WavewrightError
 from wavewright.nets.contract import Network
 
 BLOCK = 1 << 15
@@ -43,6 +51,26 @@ class Rendered:
 
 
 @dataclass(frozen=True)
+class Failed:
+    """A file that could not be rendered, and why; nothing of it was written."""
+
+    source: Path
+    output: Path
+    error: WavewrightError
+
+
+class RenderError(WavewrightError):
+    """Some of several files failed, the others are rendered; ``done`` tells of each in its place."""
+
+    def __init__(self, done: Sequence[Rendered | Failed]) -> None:
+        self.done = list(done)
+        failed = [one for one in done if isinstance(one, Failed)]
+        super().__init__(
+            "\n".join([f"{len(failed)} of {len(done)} files failed:", *(str(one.error) for one in failed)])
+        )
+
+
+@dataclass(frozen=True)
 class RenderPlan:
     """One file to render, checked before any work: where from, where to, and at which rates."""
 
@@ -61,7 +89,8 @@ def plan(
     Raises:
         AudioFileError: an input that cannot be read.
         DataError: an input whose rate is not the network's ``rate`` (Hz) where ``resample`` was not allowed.
-        OutputError: an output that exists already (without ``force``), is an input, or cannot be written.
+        OutputError: an output that exists already (without ``force``), is an input, or cannot be written: a format that
+            cannot hold it, a folder that is not there, a disk that is too full for all of them.
     """
     infos = [files.info(path) for path in sources]
     for info in infos:
@@ -80,37 +109,131 @@ def plan(
         if target.exists() and target.samefile(info.path):
             raise OutputError(f"output {target} is the input itself; name another file")
         refuse_existing(target, force=force)
-    return [RenderPlan(info, target, subtype) for info, target in zip(infos, targets, strict=True)]
+    plans = [RenderPlan(info, target, subtype) for info, target in zip(infos, targets, strict=True)]
+    _refuse_full_disk(plans)
+    return plans
 
 
-def render_file(
+def _refuse_full_disk(plans: Sequence[RenderPlan]) -> None:
+    """All outputs lie in one folder, thus on one disk."""
+    needed = sum(
+        files.bytes_to_write(each.output, each.info.rate, each.info.channels, each.info.frames, each.subtype)
+        for each in plans
+    )
+    folder = plans[0].output.parent if plans else Path()
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise OutputError(
+            f"{folder} has {free / 2**30:.2f} GiB left, and about {needed / 2**30:.2f} GiB are to be written; "
+            "free some space, choose another place, or a smaller --subtype"
+        )
+
+
+def cores() -> int:
+    """How many threads there are to play on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def render_files(
     net: Network,
     rate: int | None,
-    planned: RenderPlan,
+    plans: Sequence[RenderPlan],
     *,
+    threads: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
-) -> Rendered:
-    """Play one planned file through ``net``, channel by channel alike, and write the result at the file's own rate.
+) -> list[Rendered]:
+    """Play planned files through ``net``, on ``threads`` threads (all cores where None), and tell of each in its place.
 
-    The output has the input's length, and the network's latency is taken out. ``tell`` gets a line where kernels must
-    be compiled first.
+    ``progress`` is told of all files together, one call at a time. ``tell`` gets a line where kernels must be compiled
+    first.
+
+    Raises:
+        RenderError: of several files some could not be rendered; the others are.
+        AudioFileError, OutputError: the only file could not be rendered.
+    """
+    threads = cores() if threads is None else threads
+    count = _Count(sum(each.info.frames for each in plans), progress)
+    side_by_side = max(1, min(threads, len(plans)))
+
+    def one(planned: RenderPlan) -> Rendered | Failed:
+        try:
+            return _render(net, rate, planned, threads // side_by_side, force, count, tell)
+        except WavewrightError as error:
+            return Failed(planned.info.path, planned.output, error)
+
+    if side_by_side == 1:
+        done = [one(planned) for planned in plans]
+    else:
+        Player(net, tell=tell)  # compiled once, and not by all at the same time
+        with ThreadPoolExecutor(side_by_side) as pool:
+            waiting = [pool.submit(one, planned) for planned in plans]
+            try:
+                done = [each.result() for each in waiting]
+            except BaseException:  # Ctrl-C, say: the others must end, too
+                count.stopped.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+    rendered = [each for each in done if isinstance(each, Rendered)]
+    if len(rendered) == len(done):
+        return rendered
+    if len(done) == 1 and isinstance(done[0], Failed):
+        raise done[0].error
+    raise RenderError(done)
+
+
+class _Count:
+    """Counts samples done on all threads; stops them where that was asked for."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._total, self._progress = total, progress
+        self._done = 0
+        self._lock = threading.Lock()
+        self.stopped = threading.Event()
+
+    def add(self, samples: int) -> None:
+        """``samples`` more are done.
+
+        Raises:
+            KeyboardInterrupt: all is to end.
+        """
+        if self.stopped.is_set():
+            raise KeyboardInterrupt
+        with self._lock:
+            self._done += samples
+            if self._progress is not None:
+                self._progress(self._done, self._total)
+
+
+def _render(
+    net: Network,
+    rate: int | None,
+    planned: RenderPlan,
+    threads: int,
+    force: bool,
+    count: _Count,
+    tell: Callable[[str], None] | None,
+) -> Rendered:
+    """Play one file, channel by channel alike, and write the result at the file's own rate.
+
+    The output has the input's length, and the player's latency is taken out.
     """
     info = planned.info
-    player = Player(net, channels=info.channels, tell=tell)
-    started = time.perf_counter()
-    through = _through(player, files.blocks(info.path, BLOCK), net.latency, info.frames)
-    if rate is not None and rate != info.rate:
-        through = _resampled(player, info, rate, net.latency)
-    written = 0
-    with files.Writer(planned.output, info.rate, info.channels, subtype=planned.subtype, force=force) as writer:
-        for block in through:
-            kept = block[:, : info.frames - written]
-            writer.write(kept)
-            written += kept.shape[1]
-            if progress is not None:
-                progress(written, info.frames)
+    with _Voices(net, info.channels, threads, tell) as voices:
+        started = time.perf_counter()
+        through = _through(voices, files.blocks(info.path, BLOCK))
+        if rate is not None and rate != info.rate:
+            through = _resampled(voices, info, rate)
+        written = 0
+        with files.Writer(
+            planned.output, info.rate, info.channels, subtype=planned.subtype, force=force, frames=info.frames
+        ) as writer:
+            for block in through:
+                kept = block[:, : info.frames - written]
+                writer.write(kept)
+                written += kept.shape[1]
+                count.add(kept.shape[1])
     return Rendered(
         info.path,
         planned.output,
@@ -118,22 +241,64 @@ def render_file(
         info.seconds,
         time.perf_counter() - started,
         writer.clipped,
-        player.non_finite,
+        voices.non_finite,
     )
 
 
-def _through(player: Player, blocks: Iterator[FloatArray], latency: int, frames: int) -> Iterator[FloatArray]:
-    """Blocks through the player, the first ``latency`` samples left away and as many of silence pushed behind."""
-    early = latency
+class _Voices:
+    """All channels of a file, on up to ``threads`` threads: a player for each."""
+
+    def __init__(self, net: Network, channels: int, threads: int, tell: Callable[[str], None] | None) -> None:
+        # torch has threads of its own, and channels played apart would not be the same to the bit
+        parts = max(1, min(threads, channels)) if compiled(net) else 1
+        ends = [channels * (part + 1) // parts for part in range(parts)]
+        self._channels = [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
+        self._players = [Player(net, part.stop - part.start, tell) for part in self._channels]
+        self._pool = ThreadPoolExecutor(parts) if parts > 1 else None
+        self.latency = self._players[0].latency
+
+    def __enter__(self) -> _Voices:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    @property
+    def non_finite(self) -> int:
+        """Input samples that were no numbers."""
+        return sum(player.non_finite for player in self._players)
+
+    def process(self, block: FloatArray) -> FloatArray:
+        """``block`` (channels, n) → the output, of the same shape."""
+        if self._pool is None:
+            return self._players[0].process(block)
+        out = np.empty(block.shape, np.float32)
+        work = [
+            self._pool.submit(player.process, block[part], out[part])
+            for player, part in zip(self._players, self._channels, strict=True)
+        ]
+        for each in work:
+            each.result()
+        return out
+
+    def flush(self) -> FloatArray:
+        """The last `latency` samples, (channels, latency)."""
+        return np.concatenate([player.flush() for player in self._players])
+
+
+def _through(voices: _Voices, blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
+    """Blocks through the players, the first `latency` samples left away and as many fetched behind the last block."""
+    early = voices.latency
     for block in blocks:
-        out = player.process(block)
+        out = voices.process(block)
         yield out[:, min(early, out.shape[1]) :]
         early -= min(early, out.shape[1])
-    if latency:
-        yield player.process(np.zeros((player.channels, latency), np.float32))[:, early:]
+    if voices.latency:
+        yield voices.flush()[:, early:]
 
 
-def _resampled(player: Player, info: files.FileInfo, rate: int, latency: int) -> Iterator[FloatArray]:
+def _resampled(voices: _Voices, info: files.FileInfo, rate: int) -> Iterator[FloatArray]:
     """The same at the network's own rate, with a resampler on either side."""
     there = StreamResampler(info.rate, rate, info.channels)
     back = StreamResampler(rate, info.rate, info.channels)
@@ -144,6 +309,6 @@ def _resampled(player: Player, info: files.FileInfo, rate: int, latency: int) ->
             yield there.push(block)
         yield there.push(none, last=True)
 
-    for block in _through(player, arriving(), latency, info.frames):
+    for block in _through(voices, arriving()):
         yield back.push(block)
     yield back.push(none, last=True)

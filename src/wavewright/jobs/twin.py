@@ -122,21 +122,22 @@ def render(
     *,
     resample: bool = False,
     subtype: str | None = None,
+    threads: int | None = None,
     force: bool = False,
-    progress: Callable[[Path, int, int], None] | None = None,
+    progress: rendering.Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> list[rendering.Rendered]:
-    """Play files through the twin, block by block, each to its own output file.
+    """Play files through the twin, block by block, each to its own output file, on ``threads`` threads (None: all).
 
     Raises:
-        AudioFileError, DataError, OutputError: found for every file before the first is rendered.
+        AudioFileError, DataError, OutputError: found for every file before the first is rendered; or on the way, where
+            there is only one.
+        RenderError: of several files some failed on the way; the others are finished.
     """
     plans = rendering.plan(sources, output, twin.rate, resample=resample, subtype=subtype, force=force)
-    done = []
-    for planned in plans:
-        told = None if progress is None else lambda at, of, path=planned.info.path: progress(path, at, of)
-        done.append(rendering.render_file(twin.network, twin.rate, planned, force=force, progress=told, tell=tell))
-    return done
+    return rendering.render_files(
+        twin.network, twin.rate, plans, threads=threads, force=force, progress=progress, tell=tell
+    )
 
 
 def play(network: Network, dry: FloatArray) -> FloatArray:
