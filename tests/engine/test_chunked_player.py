@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import firwin, oaconvolve
 from torch import Tensor, nn
 
 from wavewright.engine.chunked_player import ChunkedPlayer
@@ -196,13 +197,73 @@ def test_outputs_that_are_no_numbers_are_silence() -> None:
     assert (found[:, :30_000] > 2e38).all()
 
 
-def test_memory_does_not_grow_with_the_sound() -> None:
+def test_memory_is_taken_once() -> None:
     player, x = ChunkedPlayer(network(), 1, chunk=400), noise(2, 1000)
     out = np.empty((1, 1000), np.float32)
-    for _ in range(50):
+
+    def memory() -> dict[str, tuple[int, int]]:
+        held = {name: part for name, part in vars(player).items() if isinstance(part, np.ndarray)}
+        return {name: (part.ctypes.data, part.size) for name, part in held.items()}
+
+    before = memory()
+    for _ in range(20):
         player.play(x, out)
-        held = player._heard.size + sum(part.size for part in player._ready)
-        assert held < 4 * (player.latency + 400 + 1000)
+    player.flush(np.empty((1, player.latency), np.float32))
+    player.play(x, out)
+    assert memory() == before
+    assert sum(size for _, size in before.values()) < 4 * (player.latency + 400)
+
+
+class SymmetricFilter(Network):
+    """An impulse response around its middle, no strides."""
+
+    causal = False
+
+    def __init__(self, taps: np.ndarray, lookahead: int) -> None:
+        super().__init__()
+        self.lookahead = lookahead
+        self.weight = nn.Parameter(torch.from_numpy(taps[::-1].astype(np.float32)))
+
+    @property
+    def receptive_field(self) -> int:
+        return len(self.weight)
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        return F.conv1d(x, self.weight[None, None], padding=len(self.weight) // 2), ()
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    side=st.integers(1, 60),
+    known=st.booleans(),
+    chunk=st.integers(1, 300),
+    samples=st.integers(1, 900),
+    size=st.sampled_from([1, 64, 333, 900]),
+)
+def test_a_symmetric_filter_is_that_of_scipy(side: int, known: bool, chunk: int, samples: int, size: int) -> None:
+    taps, x = firwin(2 * side + 1, 0.3), noise(1, samples, seed=side)
+    player = ChunkedPlayer(SymmetricFilter(taps, side if known else 0), 1, chunk)
+    assert player.latency == chunk - 1 + (side if known else 2 * side)  # no block size is in it
+    out = np.empty((1, samples + player.latency), np.float32)
+    for start in range(0, samples, size):
+        end = min(samples, start + size)
+        player.play(x[:, start:end], out[:, start:end])
+    player.flush(out[:, samples:])
+    expected = oaconvolve(x[0].astype(np.float64), taps)[side : side + samples]
+    np.testing.assert_array_equal(out[0, : player.latency], 0)
+    np.testing.assert_allclose(out[0, player.latency :], expected, rtol=0, atol=1e-5)
+
+
+def test_an_overflow_is_counted_once_whatever_the_chunks() -> None:
+    x = noise(1, 3000)
+    x[0, 1000] = 3e38
+    found = []
+    for chunk in (50, 400, 3000):
+        player, out = ChunkedPlayer(SymmetricFilter(np.full(101, 2.0), 50), 1, chunk), np.empty((1, 3000), np.float32)
+        player.play(x, out)
+        player.flush(np.empty((1, player.latency), np.float32))
+        found.append(player.overflows)
+    assert found == [101] * 3
 
 
 def test_what_cannot_be_played_in_chunks_is_refused() -> None:
@@ -212,3 +273,5 @@ def test_what_cannot_be_played_in_chunks_is_refused() -> None:
         ChunkedPlayer(network(), 1, chunk=0)
     with pytest.raises(SettingsError, match="context = -3"):
         ChunkedPlayer(network(), 1, context=-3)
+    with pytest.raises(SettingsError, match="lookahead = 3: must be below its receptive field, 3"):
+        ChunkedPlayer(SymmetricFilter(np.ones(3), 3), 1)

@@ -32,10 +32,12 @@ class ChunkedPlayer:
     """A network that is not causal, playing ``channels`` channels side by side.
 
     ``chunk`` is the samples that are worked out at once; the shorter, the smaller the `latency`, and the more is thrown
-    away. ``context`` limits the context on either side, which otherwise covers the receptive field.
+    away. ``context`` limits the context on either side, which otherwise covers the receptive field. Memory is taken
+    once, here, but for what the network itself takes for a chunk.
 
     Raises:
-        SettingsError: a causal network, one with a latency of its own, or a chunk or a context below one sample.
+        SettingsError: a causal network, one with a latency of its own or a lookahead beyond its receptive field, or a
+            chunk or a context below one sample.
     """
 
     def __init__(self, net: Network, channels: int, chunk: int | None = None, context: int | None = None) -> None:
@@ -49,6 +51,11 @@ class ChunkedPlayer:
             for name, value in (("chunk", chunk), ("context", context))
             if value is not None and value < 1
         ]
+        if net.lookahead >= net.receptive_field:
+            problems.append(
+                f"{type(net).__name__}: lookahead = {net.lookahead}: must be below its receptive field, "
+                f"{net.receptive_field}"
+            )
         if problems:
             raise SettingsError(problems)
         self._net = net.eval()
@@ -67,6 +74,11 @@ class ChunkedPlayer:
         """Samples by which the output lags the input."""
         self.non_finite = 0
         self.overflows = 0
+        rows = channels * self._inputs, channels * self._outputs
+        self._heard = np.zeros((rows[0], self._past + self._chunk + self._fade + self._future), np.float32)
+        self._ready = np.zeros((rows[1], self.latency + self._chunk), np.float32)
+        self._beyond = np.zeros((rows[1], self._fade), np.float32)  # what the last chunk made of the next one's first
+        self._rising = (np.arange(1, self._fade + 1) / (self._fade + 1)).astype(np.float32)
         self.reset()
 
     def _up(self, samples: int) -> int:
@@ -75,77 +87,76 @@ class ChunkedPlayer:
 
     def reset(self) -> None:
         """Forget all that was played: a new sound begins."""
-        self._heard = np.zeros((self._channels * self._inputs, 0), np.float32)
-        self._begun = 0  # time of the first sample of what was heard; chunks' times are all counted from the start
+        self._begun = self._end = 0  # times of what is in `_heard`; all times are counted from the sound's start
         self._next = 0  # time of the first sample that was not worked out yet
-        self._beyond = np.zeros((self._channels * self._outputs, 0), np.float32)  # of the last chunk, to be faded out
-        self._ready = [np.zeros((self._channels * self._outputs, self.latency), np.float32)]
+        self._given, self._made = 0, self.latency  # columns of `_ready` that are still to be given: first, silence
+        self._ready[:, : self.latency] = 0
 
     def play(self, block: FloatArray, out: FloatArray) -> None:
         """``block`` (channels · inputs, n) into ``out`` (channels · outputs, n)."""
-        for start in range(0, block.shape[1], self._chunk):
-            part = slice(start, start + self._chunk)
-            self._hear(block[:, part])
-            out[:, part] = self._given(out[:, part].shape[1])
+        done = 0
+        while done < block.shape[1]:
+            due = self._next + self._chunk + self._fade + self._future
+            count = min(block.shape[1] - done, due - self._end)
+            self._hear(block[:, done : done + count])
+            if self._end == due:
+                self._work_out(self._chunk, self._fade)
+            self._give(out[:, done : done + count])
+            done += count
 
     def flush(self, out: FloatArray) -> None:
         """The sound has ended: the last `latency` samples into ``out``; a new sound may begin."""
-        end = self._begun + self._heard.shape[1]
-        if end > self._next:
-            self._work_out(end - self._next, 0, end)
-        out[:] = self._given(self.latency)
+        if self._end > self._next:
+            self._work_out(self._end - self._next, 0)
+        self._give(out)
         self.reset()
 
     def _hear(self, block: FloatArray) -> None:
-        """Takes in ``block``, no longer than a chunk, and works out the chunk that has all its context now, if any."""
-        finite = np.isfinite(block)
+        """Lays ``block`` behind what was heard, zeros for what is no number."""
+        place = self._heard[:, self._end - self._begun : self._end - self._begun + block.shape[1]]
+        place[:] = block
+        finite = np.isfinite(place)
         if not finite.all():
-            self.non_finite += int(block.size - np.count_nonzero(finite))
-            block = np.where(finite, block, np.float32(0))
-        self._heard = np.concatenate([self._heard, block], axis=1)
-        end = self._next + self._chunk + self._fade + self._future
-        if self._begun + self._heard.shape[1] >= end:
-            self._work_out(self._chunk, self._fade, end)
+            self.non_finite += int(place.size - np.count_nonzero(finite))
+            place[~finite] = 0
+        self._end += block.shape[1]
 
-    def _work_out(self, chunk: int, fade: int, end: int) -> None:
-        """The next ``chunk`` samples and ``fade`` beyond, from what was heard up to time ``end``."""
-        begin = max(0, self._next - self._past)
-        x = self._heard[:, begin - self._begun : end - self._begun]
-        filled = self._up(x.shape[1]) - x.shape[1]
-        if filled:
-            x = np.pad(x, ((0, 0), (0, filled)))
-        y = self._through(x)[:, self._next - begin : self._next - begin + chunk + fade]
-        overlap = min(self._beyond.shape[1], y.shape[1])
-        if overlap:
-            rising = (np.arange(1, overlap + 1, dtype=np.float32) / np.float32(overlap + 1))[None]
+    def _work_out(self, chunk: int, fade: int) -> None:
+        """The next ``chunk`` samples and ``fade`` beyond, from all that was heard; what is needed no more goes."""
+        heard = self._end - self._begun
+        filled = self._up(heard)
+        self._heard[:, heard:filled] = 0
+        y = self._through(self._heard[:, :filled])[:, self._next - self._begun :][:, : chunk + fade]
+        finite = np.isfinite(y)
+        if not finite.all():
+            self.overflows += int(chunk * y.shape[0] - np.count_nonzero(finite[:, :chunk]))
+            y[~finite] = 0
+        if self._next:
+            overlap = min(self._fade, chunk)
+            rising = self._rising[:overlap]
             y[:, :overlap] = rising * y[:, :overlap] + (1 - rising) * self._beyond[:, :overlap]
-        self._ready.append(y[:, :chunk])
-        self._beyond = y[:, chunk:]
+        self._beyond[:, :fade] = y[:, chunk:]
+        left = self._made - self._given
+        self._ready[:, :left] = self._ready[:, self._given : self._made]
+        self._ready[:, left : left + chunk] = y[:, :chunk]
+        self._given, self._made = 0, left + chunk
         self._next += chunk
-        unneeded = max(0, self._next - self._past) - self._begun
-        self._heard, self._begun = self._heard[:, unneeded:], self._begun + unneeded
+        begun = max(0, self._next - self._past)
+        kept = self._end - begun
+        if begun > self._begun:
+            self._heard[:, :kept] = self._heard[:, begun - self._begun : heard]
+            self._begun = begun
 
     def _through(self, x: FloatArray) -> FloatArray:
-        """What the network makes of ``x`` (channels · inputs, time)."""
+        """What the network makes of ``x`` (channels · inputs, time), in memory of its own."""
         weight = next(self._net.parameters())
         batch = torch.from_numpy(np.ascontiguousarray(x)).to(weight).view(self._channels, self._inputs, x.shape[1])
         with torch.no_grad():
             result, _ = self._net(batch, None)
         y: FloatArray = result.reshape(self._channels * self._outputs, -1).to("cpu", torch.float32).numpy().copy()
-        finite = np.isfinite(y)
-        if not finite.all():
-            self.overflows += int(y.size - np.count_nonzero(finite))
-            y[~finite] = 0
         return y
 
-    def _given(self, count: int) -> FloatArray:
-        """The next ``count`` samples of what is ready."""
-        parts, missing = [], count
-        while missing:
-            first = self._ready.pop(0)
-            if first.shape[1] > missing:
-                self._ready.insert(0, first[:, missing:])
-                first = first[:, :missing]
-            parts.append(first)
-            missing -= first.shape[1]
-        return np.concatenate(parts, axis=1) if parts else np.zeros((self._channels * self._outputs, 0), np.float32)
+    def _give(self, out: FloatArray) -> None:
+        """The next samples of what is ready, as many as ``out`` takes."""
+        out[:] = self._ready[:, self._given : self._given + out.shape[1]]
+        self._given += out.shape[1]
