@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--network", nargs="*", default=["sample-wavenet"])
+    parser.add_argument("--size", type=int, help="its width; its own where absent")
     parser.add_argument("--keep", type=Path, help="a folder for the runs; they are thrown away where absent")
     told = parser.parse_args()
     print(f"{told.minutes:g} minutes of training on {told.threads} threads, held out: {HELD_OUT}")
@@ -38,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = told.keep or Path(place)
         for name in told.network:
-            plain = GenerateSettings(network=name, classes="name", held_out_files=HELD_OUT)
+            plain = GenerateSettings(network=name, size=told.size, classes="name", held_out_files=HELD_OUT)
             train = replace(with_budget(plain.train, minutes=told.minutes), threads=told.threads, preview_minutes=None)
             settings = replace(plain, train=train)
             run = folder / name
@@ -49,8 +50,13 @@ def main() -> None:
             weights = sum(parameter.numel() for parameter in opened.network.parameters())
             right = "" if score.accuracy is None else f"{score.accuracy:.1%}"
             print(f"{name:<22}{weights:>10,}{outcome.step:>8,}{score.bits:>15.3f}{right:>15}", flush=True)
-        floors = generate_judge.floors_of(opened.material)
-    print(f"{'LPC floor':<40}{floors.lpc:>15.3f}\n{'unigram':<40}{floors.unigram:>15.3f}")
+        floors = generate_judge.beside(opened.material, opened.material, opened.material.held_out)
+    for words, bits in (
+        ("linear predictor, adapting at its best", floors.lpc),
+        ("the same as textbooks start it", floors.textbook_lpc),
+        ("how often each code occurs", floors.unigram),
+    ):
+        print(f"{words:<40}{bits:>15.3f}")
     print(f"{score.samples:,} samples held out")
 
 

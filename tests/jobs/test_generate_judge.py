@@ -27,9 +27,9 @@ def test_every_held_out_sample_is_counted_and_untrained_networks_know_eight_bits
     predicted = generate_judge.predict(opened)
     held_out = opened.material.held_out
     assert predicted.sounds == len(held_out)
-    assert predicted.score.samples == predicted.floors.samples == sum(sound.length for sound in held_out)
+    assert predicted.score.samples == sum(sound.length for sound in held_out)
     assert 7.0 < predicted.score.bits < 9.0  # four steps of training
-    assert predicted.floors.lpc < predicted.floors.unigram < 8.0  # a decaying tone is easily predicted
+    assert predicted.beside.lpc < predicted.beside.unigram < 8.0  # a decaying tone is easily predicted
     assert predicted.int8_bits is not None
     assert abs(predicted.int8_bits) < 0.05
 

@@ -22,7 +22,7 @@ from wavewright.jobs.material import Material
 from wavewright.jobs.sample_request import request
 from wavewright.jobs.sampling import Drawn
 from wavewright.metrics.corpus import Comparison, compare
-from wavewright.metrics.floors import Floors, floors
+from wavewright.metrics.floors import TEXTBOOK, floors
 from wavewright.metrics.memorisation import Copies, Nearest
 
 INT8_SECONDS = 10.0
@@ -48,11 +48,24 @@ class _Codes(Sequence[NDArray[Any]]):
         return self._material.encoding.encode(self._material.sound(self._sounds[index]))[0]
 
 
-def floors_of(material: Material, held_out: Sequence[Sound] | None = None) -> Floors:
-    """What the held-out sounds cost those who have learned next to nothing: `wavewright.metrics.floors`."""
-    judged = material.held_out if held_out is None else held_out
-    quantizer = material.encoding.quantizer
-    return floors(_Codes(material, material.learned), _Codes(material, judged), quantizer)
+@dataclass(frozen=True)
+class Beside:
+    """What sounds cost those who have learned next to nothing, in bits a sample."""
+
+    lpc: float
+    """A linear predictor that adapts as quickly as serves it best."""
+    textbook_lpc: float
+    """The same as textbooks start it, and other people quote it."""
+    unigram: float
+    """How often each code occurs."""
+
+
+def beside(learned: Material, judged: Material, sounds: Sequence[Sound]) -> Beside:
+    """The floors of ``sounds`` of one material, fitted to what is learned of another: `wavewright.metrics.floors`."""
+    quantizer = learned.encoding.quantizer
+    training, held_out = _Codes(learned, learned.learned), _Codes(judged, sounds)
+    best, textbook = (floors(training, held_out, quantizer, settings) for settings in (None, TEXTBOOK))
+    return Beside(best.lpc, textbook.lpc, best.unigram)
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ class Prediction:
     """What held-out sounds cost, in bits a sample."""
 
     score: generate.Score
-    floors: Floors
+    beside: Beside
     int8_bits: float | None
     """What int8 weights add, on the first held-out seconds; None where no compiled sampler serves the network."""
     sounds: int
@@ -77,9 +90,7 @@ def predict(opened: OpenGenerator, folder: Path | None = None) -> Prediction:
         score = generate.judge(opened.network, material.excerpts(sounds))
         return Prediction(
             score,
-            floors(
-                _Codes(opened.material, opened.material.learned), _Codes(material, sounds), opened.encoding.quantizer
-            ),
+            beside(opened.material, material, sounds),
             int8_cost(opened, material, sounds),
             len(sounds),
             sum(sound.length for sound in sounds) / opened.rate,
@@ -174,8 +185,9 @@ def figures_of_prediction(predicted: Prediction) -> dict[str, tuple[float, str]]
     """Name → value and what it says."""
     found = {
         "bits": (predicted.score.bits, "a sample, on average; lower is better"),
-        "lpc_floor": (predicted.floors.lpc, "bits of a linear predictor that adapts along each sound"),
-        "unigram": (predicted.floors.unigram, "bits of how often each code occurs"),
+        "lpc_floor": (predicted.beside.lpc, "bits of a linear predictor that adapts along each sound"),
+        "lpc_textbook": (predicted.beside.textbook_lpc, "the same, slower to adapt: as other people quote it"),
+        "unigram": (predicted.beside.unigram, "bits of how often each code occurs"),
     }
     if predicted.score.accuracy is not None:
         found["accuracy"] = (predicted.score.accuracy, "share of samples whose likeliest code was right")

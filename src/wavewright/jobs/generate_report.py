@@ -66,7 +66,7 @@ def write(
         figures=figures(predicted, outputs),
         loss=loss,
         accuracy=accuracy,
-        floors={"linear predictor": predicted.floors.lpc, "how often codes occur": predicted.floors.unigram},
+        floors={"linear predictor": predicted.beside.lpc, "how often codes occur": predicted.beside.unigram},
         ordinary=[(one.correlation, one.distance) for one in outputs.held_out_nearest],
         events=[row for row in rows if "event" in row],
         settings=opened.run.settings,
@@ -82,7 +82,7 @@ def figures(predicted: Prediction, outputs: Outputs) -> list[Judged]:
     copies, ordinary = (max(one.correlation for one in found) for found in (outputs.nearest, outputs.held_out_nearest))
     rows = [
         Judged(
-            "Bits a sample", score.bits, predicted.floors.lpc, "on held-out sounds; lower is better", "linear predictor"
+            "Bits a sample", score.bits, predicted.beside.lpc, "on held-out sounds; lower is better", "linear predictor"
         ),
         Judged("Fréchet distance", compared.frechet, compared.frechet_floor, "to held-out sounds; lower is better"),
         Judged("MMD", compared.mmd, compared.mmd_floor, "kernel distance to held-out sounds; lower is better"),
