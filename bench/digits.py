@@ -11,9 +11,12 @@ the file's name), so that it can be asked for one.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is loaded: a busy machine would crawl
 
 from wavewright.jobs import generate, generate_judge
 from wavewright.jobs.generate_settings import GenerateSettings

@@ -159,11 +159,15 @@ def listen(
     count: int = 16,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    seconds: float | None = None,
 ) -> Outputs:
-    """Draw ``count`` sounds, none of them drawn again, and hold them against those learned and those held out."""
+    """Draw ``count`` sounds, none of them drawn again, and hold them against those learned and those held out.
+
+    ``seconds`` is the length of each; where None, the median length of the sounds learned.
+    """
     material = opened.material
     followed = material.held_out[0].path if opened.controls.envelope else None
-    settings = SampleSettings(count=count, seed=seed, redraw=0, envelope=followed)
+    settings = SampleSettings(seconds=seconds, count=count, seed=seed, redraw=0, envelope=followed)
     wanted = request(opened, settings)
     drawn = sampling.best(opened, wanted, sampling.Count(progress, wanted.frames * count))
     learned, held_out = ([material.sound(sound) for sound in part] for part in (material.learned, material.held_out))
