@@ -16,32 +16,17 @@ physics-informed neural networks" (2020), section 2: a fixed n above 1 makes the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from wavewright.nets.contract import Network, State
+from wavewright.nets.gated_wavenet_config import GatedWaveNetConfig
 from wavewright.nets.history import Histories
 from wavewright.nets.wavenet import valid_length
-from wavewright.settings import checked, setting
+from wavewright.settings import checked
 
-
-@dataclass(frozen=True)
-class GatedWaveNetConfig:
-    """Settings of the gated WaveNet. It sees ``blocks · (kernel_size − 1) · (2^depth − 1) + 1`` samples."""
-
-    channels: int = setting(12, "channels of the residual stream and of each half of a gate", low=1, high=1024)
-    skip_channels: int = setting(12, "channels of the skip sum and of the output layers", low=1, high=1024)
-    depth: int = setting(14, "layers in a block; their dilations double from 1", low=1, high=20)
-    blocks: int = setting(1, "how many times the dilations start again at 1", low=1, high=16)
-    kernel_size: int = setting(2, "taps of each convolution", low=1, high=16)
-    slope_scale: float = setting(5.0, "how much faster than the weights the slopes learn", low=1.0, high=100.0)
-
-    @property
-    def dilations(self) -> tuple[int, ...]:
-        """Samples between the taps, layer by layer."""
-        return tuple(2**power for power in range(self.depth)) * self.blocks
+__all__ = ["GatedLayer", "GatedWaveNet", "GatedWaveNetConfig", "Slope"]
 
 
 class Slope(nn.Module):

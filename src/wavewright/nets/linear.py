@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -11,16 +10,11 @@ from torch import Tensor, nn
 
 from wavewright.nets.contract import Network, State
 from wavewright.nets.history import Histories
+from wavewright.nets.linear_config import LinearConfig
 from wavewright.nets.wavenet import valid_length
-from wavewright.settings import checked, setting
+from wavewright.settings import checked
 
-
-@dataclass(frozen=True)
-class LinearConfig:
-    """Settings of an impulse response."""
-
-    taps: int = setting(2048, "length of the impulse response in samples", low=1, high=1_000_000)
-    bias: bool = setting(False, "add a constant")
+__all__ = ["Linear", "LinearConfig"]
 
 
 class Linear(Network):

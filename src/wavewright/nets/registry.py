@@ -16,11 +16,12 @@ from wavewright.nets.audio_rnn import AudioRNN, AudioRNNConfig
 from wavewright.nets.contract import Network
 from wavewright.nets.gated_wavenet import GatedWaveNet, GatedWaveNetConfig
 from wavewright.nets.linear import Linear, LinearConfig
+from wavewright.nets.plain_settings import read_settings, read_wavenet, shown
 from wavewright.nets.recurrent import GRU, LSTM, RecurrentConfig
 from wavewright.nets.sample_rnn import SampleRNN, SampleRNNConfig
 from wavewright.nets.sample_wavenet import SampleWaveNet, SampleWaveNetConfig
 from wavewright.nets.wavenet import WaveNet
-from wavewright.nets.wavenet_config import PRESETS, Activation, LayerArrayConfig, WaveNetConfig
+from wavewright.nets.wavenet_config import PRESETS
 from wavewright.settings import did_you_mean, from_mapping
 
 
@@ -32,55 +33,8 @@ class Kind:
     read: Callable[[Mapping[str, Any]], Any]
 
 
-def _read_wavenet(values: Mapping[str, Any]) -> WaveNetConfig:
-    plain = _known(WaveNetConfig, values, "")
-    arrays = plain.get("arrays")
-    if not isinstance(arrays, (list, tuple)) or not arrays:
-        raise SettingsError([f"setting arrays must be a list of layer arrays, at least one; found {_shown(arrays)}"])
-    return WaveNetConfig(**{**plain, "arrays": tuple(_read_array(array, index) for index, array in enumerate(arrays))})
-
-
-def _read_array(values: object, index: int) -> LayerArrayConfig:
-    if not isinstance(values, Mapping):
-        raise SettingsError([f"setting arrays[{index}] must be a table; found {_shown(values)}"])
-    plain = _known(LayerArrayConfig, values, f"arrays[{index}].")
-    for name in ("kernel_sizes", "dilations", "activations"):
-        if not isinstance(plain.get(name), (list, tuple)):
-            raise SettingsError([f"setting arrays[{index}].{name} must be a list; found {_shown(plain.get(name))}"])
-        plain[name] = tuple(plain[name])
-    plain["activations"] = tuple(
-        a if isinstance(a, Activation) else _read_activation(a, f"arrays[{index}].activations")
-        for a in plain["activations"]
-    )
-    return LayerArrayConfig(**plain)
-
-
-def _read_activation(values: object, where: str) -> Activation:
-    if not isinstance(values, Mapping):
-        raise SettingsError([f"setting {where} must hold tables; found {_shown(values)}"])
-    return Activation(**_known(Activation, values, f"{where}."))
-
-
-def _known(kind: type[Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """``values`` as a dictionary, once all their names are fields of ``kind`` and none is missing."""
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    problems = [
-        f"unknown setting {where}{_shown(n)}: {did_you_mean(str(n), fields)}" for n in values if n not in fields
-    ]
-    needed = (name for name, field in fields.items() if field.default is dataclasses.MISSING)
-    problems += [f"setting {where}{name} is missing" for name in needed if name not in values]
-    if problems:
-        raise SettingsError(problems)
-    return dict(values)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}…"
-
-
 KINDS: dict[str, Kind] = {
-    "wavenet": Kind(WaveNet, _read_wavenet),
+    "wavenet": Kind(WaveNet, read_wavenet),
     "gated-wavenet": Kind(GatedWaveNet, lambda values: from_mapping(GatedWaveNetConfig, values)),
     "lstm": Kind(LSTM, lambda values: from_mapping(RecurrentConfig, values)),
     "gru": Kind(GRU, lambda values: from_mapping(RecurrentConfig, values)),
@@ -153,16 +107,9 @@ def from_config(kind: str, config: Mapping[str, Any]) -> Network:
     6347
     """
     if kind not in KINDS:
-        raise ModelFileError(f"unknown kind of network {_shown(kind)}: {did_you_mean(str(kind), KINDS)}")
-    if not isinstance(config, Mapping):
-        raise ModelFileError(f"the settings of the {kind} must be a table; found {_shown(config)}")
-    try:
-        return KINDS[kind].network(KINDS[kind].read(config))
-    except SettingsError as error:
-        more = f" (and {len(error.problems) - 2} more)" if len(error.problems) > 2 else ""
-        raise ModelFileError(
-            f"the settings of the {kind} are not usable: {'; '.join(error.problems[:2])}{more}"
-        ) from error
+        raise ModelFileError(f"unknown kind of network {shown(kind)}: {did_you_mean(str(kind), KINDS)}")
+    entry = KINDS[kind]
+    return read_settings(kind, lambda values: entry.network(entry.read(values)), config)
 
 
 def _plain(value: Any) -> Any:
