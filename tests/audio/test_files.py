@@ -323,6 +323,30 @@ def test_a_long_rf64_cut_short_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         files.info(path)
 
 
+def test_ten_hours_are_read_to_their_last_sample(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """6.9 GB, nearly all of it a hole in the file that takes no place on the disk."""
+    frames = 10 * 3600 * 48_000
+    path, end = tmp_path / "x.wav", noise(1, 1000)
+    with monkeypatch.context() as limit:
+        limit.setattr(files, "_CHUNK_MOST", 1000)
+        files.write(path, Recording(end, 48_000))
+    content = bytearray(path.read_bytes())
+    header = len(content) - 4000
+    sizes = np.array([header - 8 + 4 * frames, 4 * frames, frames], "<u8")  # the RIFF's, the sound's, samples a channel
+    content[20:44] = sizes.tobytes()
+    with path.open("wb") as file:
+        file.write(content[:header])
+        file.seek(header + 4 * (frames - 1000))
+        file.write(content[header:])
+    assert files.info(path).frames == frames
+    np.testing.assert_array_equal(files.read(path, frames - 1000).samples, end)
+    np.testing.assert_array_equal(files.read(path, frames - 2000, 1000).samples, 0)
+    with path.open("r+b") as file:
+        file.truncate(header + 4 * (frames - 1))
+    with pytest.raises(AudioFileError, match="promises 6912000000 bytes of sound and 6911999996 are there"):
+        files.info(path)
+
+
 def test_a_long_aiff_is_refused_before_it_is_begun(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"AIFF file holds at most 4 GiB; write a \.wav"):
         files.Writer(tmp_path / "x.aiff", 48_000, 1, frames=2**31)

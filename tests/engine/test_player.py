@@ -113,8 +113,14 @@ def test_the_output_may_go_where_it_is_wanted(name: str) -> None:
             player.process(x, wrong)
 
 
-def test_an_empty_block_is_an_empty_block() -> None:
-    assert Player(network("a1-nano"), channels=2).process(np.zeros((2, 0), np.float32)).shape == (2, 0)
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("name", SMALL)
+def test_an_empty_block_is_an_empty_block(name: str, exact: bool) -> None:
+    player, x = Player(network(name), channels=2, exact=exact), noise(2, 200)
+    whole = player.process(x)
+    player.reset()
+    parts = [player.process(x[:, start:end]) for start, end in ((0, 0), (0, 90), (90, 90), (90, 200))]
+    np.testing.assert_allclose(np.concatenate([*parts, player.flush()], axis=1), whole, rtol=0, atol=1e-5)
 
 
 def test_what_cannot_be_played_is_refused() -> None:

@@ -200,7 +200,7 @@ def test_a_disk_too_full_is_told_before_the_work(tmp_path: Path, monkeypatch: py
     source = written(tmp_path / "in.wav", noise(2, 200_000))
     usage = type("Usage", (), {"free": 1_000_000})
     monkeypatch.setattr(render.shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(OutputError, match=r"0\.00 GiB left, and about 0\.00 GiB are to be written"):
+    with pytest.raises(OutputError, match=r"1\.0 MB left, and about 1\.7 MB are to be written"):
         render.plan([source], tmp_path / "out.wav", RATE, resample=False, force=False)
     render.plan([source], tmp_path / "out.wav", RATE, resample=False, force=False, subtype="PCM_16")
 

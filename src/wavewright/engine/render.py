@@ -124,7 +124,7 @@ def _refuse_full_disk(plans: Sequence[RenderPlan]) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise OutputError(
-            f"{folder} has {free / 2**30:.2f} GiB left, and about {needed / 2**30:.2f} GiB are to be written; "
+            f"{folder} has {free / 1e6:,.1f} MB left, and about {needed / 1e6:,.1f} MB are to be written; "
             "free some space, choose another place, or a smaller --subtype"
         )
 

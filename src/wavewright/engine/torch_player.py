@@ -28,6 +28,8 @@ class TorchPlayer:
 
     def play(self, block: FloatArray, out: FloatArray) -> None:
         """``block`` (channels · inputs, n) through the network into ``out`` (channels · outputs, n)."""
+        if not block.shape[1]:
+            return  # torch's recurrent networks refuse a sound of no length
         weight = next(self._net.parameters())
         x = torch.from_numpy(self._finite(block)).to(weight)
         with torch.no_grad():
