@@ -17,10 +17,8 @@ from llvmlite import ir
 from numba import njit
 
 from wavewright.engine import vector_code
-from wavewright.engine.vector_code import INT, VECTOR_BYTES, Vectors, at, types
-
-LANES = VECTOR_BYTES // 4
-"""Weights that are summed together before the sums are; logits come in multiples of it."""
+from wavewright.engine.sampler_packing import LANES
+from wavewright.engine.vector_code import INT, Vectors, at, types
 
 DOUBT = 1e-5
 """By how much, of the total, sums in single precision may be wrong; they are to 2e-6."""
@@ -87,7 +85,15 @@ def _weigh(typing: Any, logits: Any, groups: Any, largest: Any, inverse: Any, we
 
 
 @vector_code.intrinsic
-def _weigh_quickly(typing: Any, logits: Any, vectors: Any, largest: Any, factor: Any, weights: Any, sums: Any) -> Any:
+def _weigh_quickly(
+    typing: Any,
+    logits: Any,
+    vectors: Any,
+    largest: Any,
+    factor: Any,
+    weights: Any,
+    sums: Any,
+) -> Any:
     """As `_weigh`, in single precision: ``vectors`` vectors and the sum of each."""
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
@@ -271,8 +277,8 @@ def softmax_nats(logits, levels, code, quick):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def draw_mixture(parameters, components, levels, least, most, uniforms, temperature):  # type: ignore[no-untyped-def]
-    """A code from a mixture of logistics, log scales held from ``least`` to ``most``; takes two ``uniforms``."""
+def draw_mixture(parameters, components, levels, limits, uniforms, temperature):  # type: ignore[no-untyped-def]
+    """A code from a mixture of logistics, log scales held within ``limits``; takes two ``uniforms``."""
     largest = parameters[0]
     for index in range(1, components):
         largest = max(largest, parameters[index])
@@ -284,7 +290,7 @@ def draw_mixture(parameters, components, levels, least, most, uniforms, temperat
     while chosen < components - 1 and share <= wanted:
         chosen += 1
         share += np.exp((np.float64(parameters[chosen]) - largest) / temperature)
-    scale = np.exp(min(max(np.float64(parameters[2 * components + chosen]), least), most))
+    scale = np.exp(min(max(np.float64(parameters[2 * components + chosen]), limits[0]), limits[1]))
     logistic = np.log(uniforms[1]) - np.log1p(-uniforms[1])
     value = parameters[components + chosen] + temperature * scale * logistic
     return np.int64(np.floor((min(max(value, -1.0), 1.0) + 1.0) * (0.5 * (levels - 1)) + 0.5))
@@ -296,13 +302,13 @@ def _log_sigmoid(x):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def mixture_nats(parameters, components, levels, least, most, code):  # type: ignore[no-untyped-def]
+def mixture_nats(parameters, components, levels, limits, code):  # type: ignore[no-untyped-def]
     """−ln p of ``code`` under a mixture of logistics (`wavewright.nets.distributions.LogisticMixture`)."""
     level = 2.0 * code / (levels - 1) - 1.0
     weighed, together = -np.inf, -np.inf  # the logarithms of what the weights, and weights times p, add up to
     for index in range(components):
         weight = np.float64(parameters[index])
-        narrow = np.exp(-min(max(np.float64(parameters[2 * components + index]), least), most))
+        narrow = np.exp(-min(max(np.float64(parameters[2 * components + index]), limits[0]), limits[1]))
         a, half = (level - parameters[components + index]) * narrow, narrow / (levels - 1)
         log_p = 0.0
         if code != levels - 1:

@@ -17,25 +17,38 @@ from numpy.typing import NDArray
 from wavewright.audio.recording import FloatArray
 from wavewright.engine.choice import Choice
 from wavewright.engine.integer_dots import OFFSET
-from wavewright.engine.sampler_kernels import (
+from wavewright.engine.sampler_context import (
+    ALL_SEGMENTS,
     BYTES_ROOM,
-    COMPONENTS,
-    CONSTANTS,
-    CONTROLS,
+    CELLS,
+    CELLS_OF_STREAMS,
+    CONTEXT,
+    CURSORS,
+    GROUPS,
     LEVEL,
-    LEVELS,
-    LOGITS,
     MASK,
+    MEMORY,
+    PAST,
     ROOM,
+    SHARED,
     STREAMS,
+    UNIT_WIDTH,
     WIDEST,
     ZEROS,
-    run,
+)
+from wavewright.engine.sampler_kernels import run
+from wavewright.engine.sampler_packing import (
+    LINE,
+    SHAPES,
+    WIDTHS,
+    padded,
+    stream_groups,
+    tile_vectors,
+    unit_tiles,
 )
 from wavewright.engine.sampler_program import KIND, LAGS, LOOKUP, Program, aligned
 from wavewright.engine.sampler_recurrent import write_audio_rnn
 from wavewright.engine.sampler_samplernn import write_sample_rnn
-from wavewright.engine.sampler_tiles import SHAPES, padded, stream_groups, tile_vectors
 from wavewright.engine.sampler_wavenet import write_sample_wavenet
 from wavewright.errors import SettingsError
 from wavewright.nets.audio_rnn import AudioRNN
@@ -100,25 +113,42 @@ class Sampler:
         mixture = isinstance(distribution, LogisticMixture)
         lags = max([op[LAGS] for op in program.operations if op[KIND] == LOOKUP], default=1)
         size = 1 << (lags - 1).bit_length()
-        take = np.zeros((max(SHAPES) + 1, streams + 1), np.int64)
+        groups = np.zeros((max(SHAPES) + 1, streams + 1), np.int64)
         for width in SHAPES:
             for rest in range(1, streams + 1):
-                take[width, rest] = stream_groups(rest, width)[0]
-        fixed = np.zeros(CONSTANTS, np.int64)
-        fixed[ZEROS], fixed[STREAMS] = program.zeros(), streams
-        fixed[ROOM], fixed[BYTES_ROOM] = _odd_lines(program.floats, 4), _odd_lines(program.bytes, 1)
-        fixed[WIDEST] = tile_vectors(max(SHAPES) * 64, streams)[0]
-        fixed[LEVEL], fixed[CONTROLS], fixed[LOGITS] = program.level.x, program.controls.x, said
-        fixed[LEVELS], fixed[MASK] = distribution.levels, size - 1
-        fixed[COMPONENTS] = distribution.components if isinstance(distribution, LogisticMixture) else 0
-        limits = np.array(distribution.log_scales if isinstance(distribution, LogisticMixture) else (0.0, 0.0))
+                groups[width, rest] = stream_groups(rest, width)[0]
+        zeros = program.zeros()
+        floats, cells = program.weights()
+        table, segments = program.table()
+        room, bytes_room = _odd_lines(program.floats, 4), _odd_lines(program.bytes, 1)
         self._fills, self._byte_fills = program.fills, program.byte_fills
-        self._memory = aligned(streams * int(fixed[ROOM]), np.float32).reshape(streams, -1)
-        self._bytes = aligned(streams * int(fixed[BYTES_ROOM]), np.uint8).reshape(streams, -1)
-        self._cursors = np.zeros(program.rings, np.int64)
+        self._memory = aligned(streams * room, np.float32).reshape(streams, room)
+        self._bytes = aligned(streams * bytes_room, np.uint8).reshape(streams, bytes_room)
+        self._cursors = np.zeros(program.rings + 1, np.int64)
         self._past = np.zeros((streams, size), np.int64)
         self._position = np.zeros(1, np.int64)
-        self._program = (*program.table(), *program.weights(), take, fixed, limits)
+        context = np.zeros(CONTEXT, np.int64)
+        self._lasting = {
+            MEMORY: self._memory, CELLS_OF_STREAMS: self._bytes, SHARED: floats, CELLS: cells,
+            CURSORS: self._cursors, PAST: self._past, ALL_SEGMENTS: segments, GROUPS: groups,
+        }  # fmt: skip
+        for index, array in self._lasting.items():
+            context[index] = array.ctypes.data
+        context[STREAMS], context[ROOM], context[BYTES_ROOM] = streams, room, bytes_room
+        context[WIDEST] = tile_vectors(max(WIDTHS), streams)[0]
+        context[UNIT_WIDTH] = unit_tiles(2, streams)[0]
+        context[ZEROS], context[LEVEL], context[MASK] = zeros, program.level.x, size - 1
+        rows = []
+        for lag, short, offset, numbers in program.rows():
+            base, width = (cells.ctypes.data + offset, 2) if short else (floats.ctypes.data + 4 * offset, 4)
+            rows.append((base, numbers * width, -(-numbers * width // LINE), lag))
+        known = np.array(rows, np.int64).reshape(-1, 4)
+        newest = int((known[:, 3] == 0).sum())
+        self._program = (table, known, newest, context, self._memory, self._past, self._position)
+        components, limits = 0, (0.0, 0.0)
+        if isinstance(distribution, LogisticMixture):
+            components, limits = distribution.components, distribution.log_scales
+        self._distribution = (said, program.controls.x, distribution.levels, components, np.array(limits))
         count = 0 if mixture else padded(distribution.levels)
         self._scratch = (np.zeros(3 * count), np.zeros(2 * count, np.float32), np.zeros(count, np.int64))
 
@@ -215,9 +245,8 @@ class Sampler:
                 [f"controls: {found}; must be (streams, controls, time) = {shape}, numbers that are finite"]
             )
         run(
-            *self._program, self._memory, self._bytes, self._cursors, self._past, self._position,
-            np.ascontiguousarray(controls, np.float32), given, uniforms, choice.temperatures(codes.shape[1]),
-            choice.top_k, choice.top_p, *self._scratch, codes, nats,
+            *self._program, *self._distribution, np.ascontiguousarray(controls, np.float32), given, uniforms,
+            choice.temperatures(codes.shape[1]), choice.top_k, choice.top_p, *self._scratch, codes, nats,
         )  # fmt: skip
 
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
 from wavewright.engine.integer_dots import OFFSET
-from wavewright.engine.sampler_tiles import LANES, pack, pack_bytes, padded, tile_vectors
+from wavewright.engine.sampler_packing import LANES, LINE, pack, pack_bytes, padded, tile_vectors, unit_tiles
 
-PRODUCT, LOOKUP, GATES, ACTIVATE, SKIP, QUANTISE, SHIFT, REMEMBER = range(8)
+PRODUCT, LOOKUP, UNITS, ACTIVATE, SKIP, QUANTISE, SHIFT, REMEMBER = range(8)
 """The kinds of operations."""
 
 KIND, PERIOD = range(2)
@@ -30,10 +30,15 @@ the samples; its biases; its inputs (segments). The first of these serve the oth
 TABLE, ROWS, LAGS = 8, 9, 10
 """A lookup's: tables of rows, one row a code, one table for each of the samples before."""
 STATE, BYTES, SCALE, OTHER = 4, 5, 6, 7
-"""Of gates, activations and all else: units, places for bytes and their scale, a second row or another number."""
+"""Of gated units, activations and all else: state, places for bytes and their scale, a second row or another number."""
+ROW, BELOW, SHADOW = 6, 10, 11
+"""Gated units have besides: the floats of a row of their table; the segment of what lies below; where new values wait
+until no product reads the old."""
 CURSOR, RING_BYTES, RING_SCALE = 8, 9, 10
 """What remembers has besides, to go to: the number of its ring, and places for bytes and their scales."""
-FIELDS = 12
+FIRST_SCALE = 12
+"""Where the scales of a table's rows are, if its numbers have 16 bits; else `NOWHERE`."""
+FIELDS = 13
 
 IS_BYTES, X, COUNT, WIDTH, RING, BACK, LENGTH, UNIT, WEIGHTS = range(9)
 """A segment's: numbers or bytes from ``x`` on; in a ring of ``length`` rows of ``width`` the row that lies ``back``
@@ -42,6 +47,8 @@ SEGMENT_FIELDS = 9
 
 EVERY, ON_CONTROLS = 1, 0
 NOWHERE = -1
+SHORT = 32767
+"""The largest number of 16 bits."""
 NEVER_DRAWN = -1e30
 """The logit of what pads the codes up to whole vectors."""
 
@@ -84,6 +91,17 @@ class Start:
     period: int = 1
     count: int = 1
     step: int = 0
+
+
+@dataclass(frozen=True)
+class Begin:
+    """How the sums of gated units begin: with a row of the table at ``place``, the newest code's of those that are
+    ``row`` numbers long (0: there is one row for all), and with what is ``spoken``; ``scales`` if it has 16 bits."""
+
+    place: int
+    row: int = 0
+    spoken: int = NOWHERE
+    scales: int = NOWHERE
 
 
 @dataclass
@@ -225,7 +243,7 @@ class Program:
         first = len(self.segments)
         for weights, source in parts:
             assert weights.shape == (outputs, source.count), (weights.shape, outputs, source)
-            self.segments.append(self._segment(weights, source))
+            self._segment(weights, source, tile_vectors(padded(outputs) // LANES, self.streams))
         self.do(
             PRODUCT, period, out=out, vectors=padded(outputs) // LANES, segment=first, segments=len(parts),
             bias=NOWHERE if bias is None else self.share(bias), **_start(start),
@@ -234,29 +252,77 @@ class Program:
     def lookup(self, out: int, tables: FloatArray, start: Start | None = None) -> None:
         """``out = start + Σ_lag tables[lag, code]``, ``tables`` (lags, levels, numbers), the newest code's first."""
         lags, levels, numbers = tables.shape
-        whole = np.zeros((lags, levels, padded(numbers)), np.float32)
-        whole[..., :numbers] = tables
-        self._widest = max(self._widest, padded(numbers))
+        table = self.tables(tables)
         self.do(
-            LOOKUP, out=out, vectors=padded(numbers) // LANES, table=self.share(whole), rows=levels, lags=lags,
-            **_start(start),
+            LOOKUP, out=out, vectors=padded(numbers) // LANES, table=table.place, rows=levels, lags=lags,
+            first_scale=table.scales, **_start(start),
         )  # fmt: skip
 
-    def _segment(self, weights: FloatArray, source: Source) -> list[int]:
+    def _put(self, values: NDArray[Any]) -> int:
+        """A place for ``values`` among the shared bytes, whole cache lines of it."""
+        place, flat = self._cells_size, values.view(np.uint8).ravel()
+        whole = np.zeros(-(-flat.size // LINE) * LINE, np.uint8)
+        whole[: flat.size] = flat
+        self._cells.append(whole)
+        self._cells_size += whole.size
+        return place
+
+    def tables(self, tables: FloatArray) -> Begin:
+        """``tables`` (lags, levels, numbers), each row whole vectors; of 16 bits where products are of bytes."""
+        lags, levels, numbers = tables.shape
+        row = padded(numbers)
+        whole = np.zeros((lags * levels, row), np.float32)
+        whole[:, :numbers] = tables.reshape(-1, numbers)
+        self._widest = max(self._widest, row)
+        if not self.quantised:
+            return Begin(self.share(whole), row)
+        scales = np.maximum(np.abs(whole).max(axis=1), 1e-30) / SHORT
+        place = self._put(np.rint(whole / scales[:, None]).astype(np.int16))
+        return Begin(place, row, scales=self.share(np.asarray(scales, np.float32)))
+
+    def units(
+        self,
+        units: Source,
+        sums: int,
+        own: FloatArray,
+        below: tuple[FloatArray, Source] | None,
+        begin: Begin | None = None,
+        period: int = EVERY,
+    ) -> None:
+        """Gated recurrent units go on by one step.
+
+        ``own`` and ``below`` are the weights of three gates, in the order of tiles (`unit_tiles`), for the units
+        themselves and for what lies below. Without ``begin`` the sums have begun.
+        """
+        vectors = padded(units.count) // LANES
+        tiles = [3 * size for size in unit_tiles(vectors, self.streams)]
+        first = len(self.segments)
+        self._segment(own, units, tiles)
+        if below is not None:
+            self._segment(*below, tiles)
+        self._widest = max(self._widest, 4 * LANES * vectors)
+        shadow = self.room_for_bytes(units.count) if self.quantised else self.room(units.count)
+        begin = Begin(NOWHERE) if begin is None else begin
+        self.do(
+            UNITS, period, out=sums, vectors=vectors, state=units.x, bytes=units.bytes_at, other=begin.spoken,
+            table=begin.place, row=begin.row, first_scale=begin.scales, shadow=shadow, segment=first,
+            below=NOWHERE if below is None else first + 1,
+        )  # fmt: skip
+
+    def _segment(self, weights: FloatArray, source: Source, tiles: list[int]) -> None:
+        """Appends a segment: its weights in the order of ``tiles``."""
         row = [0] * SEGMENT_FIELDS
         as_bytes = self.quantised and source.bytes_at != NOWHERE
         row[IS_BYTES], row[X] = as_bytes, source.bytes_at if as_bytes else source.x
         row[COUNT], row[WIDTH] = -(-source.count // 4) if as_bytes else source.count, padded(source.count)
         row[RING], row[BACK], row[LENGTH], row[UNIT] = source.ring, source.back, source.length, source.scale_at
         if as_bytes:
-            row[WEIGHTS] = self._cells_size
-            self._cells.append(pack_bytes(weights, self.streams))
-            self._cells_size += self._cells[-1].size
+            row[WEIGHTS] = self._put(pack_bytes(weights, tiles))
         else:
             row[WEIGHTS] = self._shared_size
-            self._shared.append(pack(weights, self.streams))
+            self._shared.append(pack(weights, tiles))
             self._shared_size += self._shared[-1].size
-        return row
+        self.segments.append(row)
 
     def zeros(self) -> int:
         """A place beside the weights with as many zeros as the longest row has numbers."""
@@ -271,8 +337,20 @@ class Program:
         return floats, cells
 
     def table(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The operations and the segments of products."""
-        return np.array(self.operations, np.int64), np.array(self.segments, np.int64)
+        """The operations, and the segments of products."""
+        return np.array(self.operations, np.int64), np.array(self.segments, np.int64).reshape(-1, SEGMENT_FIELDS)
+
+    def rows(self) -> list[tuple[int, bool, int, int]]:
+        """All tables of single codes, the newest code's first: lag, whether of 16 bits, place, numbers of a row."""
+        found = []
+        for op in self.operations:
+            short, row = op[FIRST_SCALE] != NOWHERE, op[VECTORS] * LANES
+            if op[KIND] == UNITS and op[ROW]:
+                found.append((0, short, op[TABLE], op[ROW]))
+            if op[KIND] == LOOKUP:
+                size = op[ROWS] * row * (2 if short else 1)
+                found += [(lag, short, op[TABLE] + lag * size, row) for lag in range(op[LAGS])]
+        return sorted(found)
 
 
 def _start(start: Start | None) -> dict[str, int]:
@@ -290,10 +368,8 @@ HUGE = 1 << 21
 def aligned(count: int, dtype: Any) -> NDArray[Any]:
     """Zeros that begin with a large page where they fill one, else with a cache line."""
     size = count * np.dtype(dtype).itemsize
-    line = HUGE if size >= HUGE // 2 else 64
-    room = np.zeros(-(-size // line) * line + line, np.uint8)
+    line = HUGE if size >= HUGE // 8 else 64
+    # numpy asks for large pages from 4 MB on; what is never touched takes no memory
+    room = np.zeros(-(-size // line) * line + (2 * HUGE if line == HUGE else line), np.uint8)
     first = -room.ctypes.data % line
     return room[first : first + size].view(dtype)
-
-
-__all__ = ["Program", "Source", "Start", "aligned", "tile_vectors"]

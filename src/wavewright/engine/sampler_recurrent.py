@@ -1,22 +1,19 @@
-"""`AudioRNN` as a `Program`: what follows from the code before is a row of a table; then two products a layer.
-
-The sums of a layer stand in four rows, so that each product is one matrix: what the inputs add to the new value, the
-reset gate, the update gate, what the units add to the new value. What is heard is put into the first three, the layer
-below adds to them; the units' product adds to the last three.
-"""
+"""`AudioRNN` as a `Program`: two products a layer, and rows of tables for what follows from the code before alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from wavewright.audio.recording import FloatArray
-from wavewright.engine.sampler_program import GATES, NEVER_DRAWN, ON_CONTROLS, Program, Source, Start
-from wavewright.engine.sampler_tiles import LANES, TANH, padded
+from wavewright.engine.sampler_packing import LANES, padded, unit_tiles
+from wavewright.engine.sampler_pointwise import TANH
+from wavewright.engine.sampler_program import NEVER_DRAWN, ON_CONTROLS, Program, Start
 from wavewright.nets.audio_rnn import AudioRNN
 
 
@@ -34,66 +31,95 @@ def widened(values: FloatArray, fill: float = 0.0) -> FloatArray:
 
 
 class GatedUnits:
-    """One layer of gated recurrent units: its weights in the order of the rows, and where its numbers are."""
+    """One layer of gated recurrent units: its weights in the order of tiles, and where its numbers are.
 
-    def __init__(self, program: Program, layer: nn.GRU, sums: int | None = None) -> None:
-        from_inputs, from_units, input_bias, unit_bias = (numbers(part) for part in layer.parameters())
-        self.row = padded(layer.hidden_size)
-        self.from_inputs = self._rows(from_inputs, (2, 0, 1))  # (3 rows, inputs): new, reset, update
-        self.from_units = self._rows(from_units, (0, 1, 2))  # (3 rows, units): reset, update, new
-        self.bias = self._rows(input_bias[:, None], (2, 0, 1))[:, 0]
-        self.unit_bias = self._rows(unit_bias[:, None], (0, 1, 2))[:, 0]
-        self.sums = program.room(4 * self.row) if sums is None else sums
+    A tile of units has the sums of four rows behind one another: what the inputs add to the new value, the reset gate,
+    the update gate, what the units add to the new value. The units' product adds to the last three, that of the inputs
+    to the first three.
+    """
+
+    def __init__(self, program: Program, layer: nn.GRU) -> None:
+        inputs, own, input_bias, own_bias = (
+            [widened(gate) for gate in np.split(numbers(part), 3)] for part in layer.parameters()
+        )  # reset, update, new
+        self._tiles = unit_tiles(padded(layer.hidden_size) // LANES, program.streams)
+        self.inputs = self._in_tiles([inputs[2], inputs[0], inputs[1]])  # (3 rows, inputs)
+        self.own = self._in_tiles(own)  # (3 rows, units)
+        biases = [input_bias[2], input_bias[0] + own_bias[0], input_bias[1] + own_bias[1], own_bias[2]]
+        self.bias = self._in_tiles(biases)  # (4 rows,)
+        self.sums = program.room(len(self.bias))
         self.units = program.source(layer.hidden_size, bounded=True)
 
-    def _rows(self, weights: FloatArray, order: Sequence[int]) -> FloatArray:
-        """The gates of ``weights`` (3 · units, inputs) in that order, each padded to whole vectors."""
-        return np.concatenate([widened(np.split(weights, 3)[gate]) for gate in order])
+    def _in_tiles(self, rows: Sequence[FloatArray]) -> FloatArray:
+        """``rows``, each (padded units, …), tile after tile."""
+        ends = np.cumsum(self._tiles) * LANES
+        tiles = zip(self._tiles, ends, strict=True)
+        return np.concatenate([row[end - size * LANES : end] for size, end in tiles for row in rows])
 
-    def advance(self, program: Program, below: Sequence[tuple[FloatArray, Source]] = (), period: int = 1) -> None:
-        """The products of the units and of what lies ``below``, then the gates. The sums have begun."""
-        start = Start(self.sums + self.row)
-        program.product(start.place, [(self.from_units, self.units)], self.unit_bias, start, period)
-        if below:
-            program.product(self.sums, below, start=Start(self.sums), period=period)
-        program.do(
-            GATES, period, out=self.sums, vectors=self.row // LANES, state=self.units.x, bytes=self.units.bytes_at
-        )
+    def four_rows(self, three: FloatArray) -> FloatArray:
+        """``three`` rows in tiles, what inputs add, with a fourth of zeros."""
+        parts = np.split(three, 3 * LANES * np.cumsum(self._tiles)[:-1])
+        rows = [part.reshape(3, -1, *three.shape[1:]) for part in parts]
+        return np.concatenate([np.concatenate([part, 0 * part[:1]]).reshape(-1, *three.shape[1:]) for part in rows])
+
+
+class Heard:
+    """What d, which follows from the sample before alone, adds to sums: from tables, or by products."""
+
+    def __init__(self, net: AudioRNN, program: Program) -> None:
+        self.program = program
+        self.codes: FloatArray | None = None
+        if isinstance(net.dense, nn.Embedding):
+            self.codes = np.tanh(numbers(net.dense.weight))  # (levels, dense)
+            return
+        self.steps = program.source(net.dense.out_features, bounded=True)
+        program.product(self.steps.x, [(numbers(net.dense.weight), program.level)], numbers(net.dense.bias))
+        program.activate(TANH, self.steps)
+
+    def table(self, weights: FloatArray, bias: FloatArray) -> FloatArray | None:
+        """``bias + weights · d`` for each code, (1, levels, numbers); ``bias`` up to whole vectors. None: no tables."""
+        if self.codes is None:
+            return None
+        table = np.broadcast_to(bias, (len(self.codes), len(bias))).copy()
+        table[:, : len(weights)] += self.codes @ weights.T
+        return table[None]
+
+    def add(self, weights: FloatArray, bias: FloatArray, out: int, start: Start | None = None) -> None:
+        """``out = start + bias + weights · d``."""
+        table = self.table(weights, bias)
+        if table is not None:
+            self.program.lookup(out, table, start)
+            return
+        parts = [(weights[:, :1], self.program.level), (weights[:, 1:], self.steps)]
+        self.program.product(out, parts, bias, start)
 
 
 def write_audio_rnn(net: AudioRNN, program: Program) -> int:
     """Appends what one sample takes; returns where the parameters of its distribution are."""
-    hidden, layers = net.config.hidden_size, list(net.each_layer())
-    row = padded(hidden)
-    sums = [program.room(4 * row) for _ in layers]
+    hidden, dense = net.config.hidden_size, net.config.dense_size
+    heard = Heard(net, program)
+    below: GatedUnits | None = None
+    for layer in map(partial(GatedUnits, program), net.each_layer()):
+        # The first layer hears d and the controls, all others the layer below and d.
+        first = 0 if below is None else hidden
+        weights = layer.four_rows(layer.inputs[:, first : first + dense])
+        spoken = None
+        if below is None and net.controls:
+            spoken = Start(program.room(len(layer.bias)))
+            rows = layer.four_rows(layer.inputs[:, dense:])
+            program.product(spoken.place, [(rows, program.controls)], period=ON_CONTROLS)
+        table, begin = heard.table(weights, layer.bias), None
+        if table is not None and program.streams == 1:
+            begin = program.tables(table)
+            begin = begin if spoken is None else replace(begin, spoken=spoken.place)
+        else:
+            heard.add(weights, layer.bias, layer.sums, spoken)
+        inputs = None if below is None else (layer.inputs[:, :hidden], below.units)
+        program.units(layer.units, layer.sums, layer.own, inputs, begin)
+        below = layer
+    assert below is not None
     said = program.room(net.distribution.size)
-    units = [GatedUnits(program, layer, place) for layer, place in zip(layers, sums, strict=True)]
-    head, head_bias = numbers(net.output.weight), widened(numbers(net.output.bias), NEVER_DRAWN)
-    spoken = None
-    if net.controls:
-        spoken = Start(program.room(3 * row))
-        weights = units[0].from_inputs[:, net.config.dense_size :]
-        program.product(spoken.place, [(weights, program.controls)], period=ON_CONTROLS)
-    # What d adds to each layer's sums and to the parameters, (rows, dense): the skips come behind the layer below.
-    parts = [units[0].from_inputs[:, : net.config.dense_size]]
-    parts += [layer.from_inputs[:, hidden:] for layer in units[1:]]
-    places = [*zip(sums, parts, [layer.bias for layer in units], strict=True), (said, head[:, hidden:], head_bias)]
-    if isinstance(net.dense, nn.Embedding):
-        codes = np.tanh(numbers(net.dense.weight))  # (levels, dense)
-        for index, (place, weights, bias) in enumerate(places):
-            table = np.broadcast_to(bias, (len(codes), len(bias))).copy()
-            table[:, : len(weights)] += codes @ weights.T
-            program.lookup(place, table[None], start=spoken if index == 0 else None)
-    else:
-        dense = program.source(net.dense.out_features, bounded=True)
-        slopes, offsets = numbers(net.dense.weight), numbers(net.dense.bias)
-        program.product(dense.x, [(slopes, program.level)], offsets)
-        program.activate(TANH, dense)
-        for index, (place, weights, bias) in enumerate(places):
-            heard = [(weights[:, :1], program.level), (weights[:, 1:], dense)]
-            program.product(place, heard, bias, start=spoken if index == 0 else None)
-    units[0].advance(program)
-    for below, layer in pairwise(units):
-        layer.advance(program, [(layer.from_inputs[:, :hidden], below.units)])
-    program.product(said, [(head[:, :hidden], units[-1].units)], start=Start(said))
+    weights, bias = numbers(net.output.weight), numbers(net.output.bias)
+    heard.add(weights[:, hidden:], widened(bias), said)
+    program.product(said, [(weights[:, :hidden], below.units)], widened(0 * bias, NEVER_DRAWN), Start(said))
     return said

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wavewright.engine.sampler_program import NEVER_DRAWN, SHIFT, Program, Source, Start
+from wavewright.engine.sampler_packing import padded
+from wavewright.engine.sampler_pointwise import RECTIFIER, TANH
+from wavewright.engine.sampler_program import NEVER_DRAWN, SHIFT, Begin, Program, Source, Start
 from wavewright.engine.sampler_recurrent import GatedUnits, numbers, widened
-from wavewright.engine.sampler_tiles import RECTIFIER, TANH, padded
 from wavewright.nets.sample_rnn import SampleRNN, Tier
 
 
@@ -28,8 +29,8 @@ def _tier(net: SampleRNN, program: Program, tier: Tier, sound: Source, above: St
     for layer in tier.each_layer():
         program.quantise(below, period)
         units = GatedUnits(program, layer)
-        program.product(units.sums, [(units.from_inputs, below)], units.bias, period=period)
-        units.advance(program, period=period)
+        begin = Begin(program.share(units.bias))
+        program.units(units.units, units.sums, units.own, (units.inputs, below), begin, period)
         below = units.units
     row = padded(hidden)
     weights, bias = numbers(tier.up.weight), numbers(tier.up.bias)

@@ -10,9 +10,10 @@ import numpy as np
 from torch import nn
 
 from wavewright.audio.recording import FloatArray
+from wavewright.engine.sampler_packing import LANES, padded
+from wavewright.engine.sampler_pointwise import RECTIFIER, TANH
 from wavewright.engine.sampler_program import NEVER_DRAWN, NOWHERE, ON_CONTROLS, SKIP, Program, Source, Start
 from wavewright.engine.sampler_recurrent import numbers, widened
-from wavewright.engine.sampler_tiles import LANES, RECTIFIER, TANH, padded
 from wavewright.nets.sample_wavenet import SampleWaveNet
 from wavewright.nets.wavenet import Layer
 
