@@ -20,6 +20,7 @@ from wavewright.data.training_signal import compose
 from wavewright.errors import DataError, ModelFileError, OutputError, PairError, RunError, SettingsError
 from wavewright.jobs import emulate, twin
 from wavewright.jobs.settings import EmulateSettings
+from wavewright.nets.contract import Network, State
 from wavewright.nets.names import NETWORK_NAMES
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget
@@ -164,6 +165,27 @@ def test_nothing_of_the_users_is_overwritten(run: Path, pair: tuple[Path, Path],
     with pytest.raises(RunError, match="not empty"):
         emulate.train(*pair, run, settings(10), Silent())
     assert (tmp_path / "out.wav").read_text() == "mine"
+
+
+class NextSample(Network):
+    """Gives the sample after each: it is not causal."""
+
+    causal = False
+    lookahead = 1
+    receptive_field = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x: torch.Tensor, state: State | None = None) -> tuple[torch.Tensor, State]:
+        return torch.nn.functional.pad(x, (0, 1))[..., 1:] * self.weight, ()
+
+
+@pytest.mark.parametrize("samples", [0, 1, 50_000])
+def test_a_network_that_looks_ahead_plays_in_its_place(samples: int) -> None:
+    x = np.random.default_rng(0).standard_normal((2, samples)).astype(np.float32)
+    np.testing.assert_array_equal(twin.play(NextSample(), x), np.pad(x, ((0, 0), (0, 1)))[:, 1:])
 
 
 def test_what_is_exported_sounds_the_same(run: Path, pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -143,11 +143,9 @@ def render(
 def play(network: Network, dry: FloatArray) -> FloatArray:
     """The twin's output ``(channels, time)`` for ``dry`` of the same shape, in memory."""
     player = Player(network, channels=dry.shape[0])
-    late = network.latency
-    padded = np.pad(dry, ((0, 0), (0, late))) if late else dry
-    blocks = range(0, padded.shape[1], rendering.BLOCK)
-    out = [player.process(padded[:, start : start + rendering.BLOCK]) for start in blocks]
-    return np.concatenate(out, axis=1)[:, late:] if out else dry.copy()
+    blocks = range(0, dry.shape[1], rendering.BLOCK)
+    out = [player.process(dry[:, start : start + rendering.BLOCK]) for start in blocks]
+    return np.concatenate([*out, player.flush()], axis=1)[:, player.latency :]
 
 
 # ── judge ─────────────────────────────────────────────────────────────────────────────────────────────────────────
