@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavewright.compiled import compiled
-from wavewright.engine import convolution_player
+from wavewright.engine import player as player_module
 from wavewright.engine.convolution_player import SMALLEST, block_size
 from wavewright.engine.fourier_kernels import Tables, backward, forward
 from wavewright.engine.player import Player
@@ -75,7 +75,7 @@ def test_a_transform_of_another_size_is_refused(size: int) -> None:
 @pytest.mark.parametrize("taps", [1, 2, 7, SHORT, SHORT + 1, 1000, 2048, 20_000])
 def test_equal_to_a_convolution_at_every_block_size(taps: int) -> None:
     net = network(taps)
-    assert convolution_player.serves(net)
+    assert player_module.compiled(net)
     player = Player(net, channels=2)
     x = noise(2, 30_000)
     expected = convolved(net, x)
@@ -165,6 +165,6 @@ def test_processing_takes_no_memory_but_the_output() -> None:
 
 
 def test_what_the_kernels_do_not_know_is_played_by_torch() -> None:
-    assert not convolution_player.serves(network(30).double())
+    assert not player_module.compiled(network(30).double())
     x = noise(1, 200)
     np.testing.assert_allclose(Player(network(30).double()).process(x), convolved(network(30), x), rtol=0, atol=1e-5)

@@ -14,8 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wavewright.engine import recurrent_player
-from wavewright.engine.player import Player
+from wavewright.engine.player import Player, compiled
 from wavewright.engine.recurrent_plan import CHUNK
 from wavewright.engine.torch_player import TorchPlayer
 from wavewright.formats import nam
@@ -68,7 +67,7 @@ def in_blocks(player: Player, x: np.ndarray, sizes: list[int]) -> np.ndarray:
 @pytest.mark.parametrize(("kind", "sizes"), SHAPES.values(), ids=SHAPES)
 def test_equal_to_torch_at_every_block_size(kind: str, sizes: dict[str, Any]) -> None:
     net = network(kind, **sizes)
-    assert recurrent_player.serves(net)
+    assert compiled(net)
     player = Player(net, inputs=net.in_channels)
     x = noise(net.in_channels, 700)
     expected = by_torch(net, x)
@@ -210,7 +209,7 @@ def test_processing_takes_no_memory_but_the_output() -> None:
 
 def test_the_real_file_sounds_as_in_the_reference_player(shared: Path) -> None:
     net = nam.load(shared / "nam" / "lstm.nam").net
-    assert recurrent_player.serves(net)
+    assert compiled(net)
     x, _ = soundfile.read(shared / "nam" / "input.wav", dtype="float32")
     expected, _ = soundfile.read(shared / "nam" / "lstm.reference.wav")
     error = Player(net).process(x[None])[0].astype(np.float64) - expected
@@ -219,5 +218,5 @@ def test_the_real_file_sounds_as_in_the_reference_player(shared: Path) -> None:
 
 def test_what_the_kernels_do_not_know_is_played_by_torch() -> None:
     net, x = network("gru", hidden_size=5), noise(1, 200)
-    assert not recurrent_player.serves(network("gru", hidden_size=5).double())
+    assert not compiled(network("gru", hidden_size=5).double())
     np.testing.assert_array_equal(Player(net, exact=True).process(x), by_torch(net, x))

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TypeGuard
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
 from wavewright.engine.convolution_kernels import NON_FINITE, OVERFLOWS, play
 from wavewright.engine.fourier_kernels import Tables
-from wavewright.nets.contract import Network
-from wavewright.nets.linear import Linear
+from wavewright.nets.plain import PlainNetwork
+
+KINDS = ("linear",)
+"""What the kernels play."""
 
 SMALLEST, LARGEST = 128, 4096
 """Samples of a block: where the transforms begin to pay, and where their memory outgrows the caches."""
-
-
-def serves(net: Network) -> TypeGuard[Linear]:
-    """Whether the kernels play ``net``: an impulse response in CPU memory and single precision."""
-    weight = net.impulse_response if isinstance(net, Linear) else None
-    return weight is not None and weight.device.type == "cpu" and weight.dtype == torch.float32
 
 
 def block_size(taps: int) -> int:
@@ -42,8 +36,8 @@ class ConvolutionPlayer:
     All memory is taken here; `play` takes none. Long responses are worked off in bursts, one whenever a block is full.
     """
 
-    def __init__(self, net: Linear, channels: int) -> None:
-        taps: FloatArray = net.impulse_response.detach().numpy()
+    def __init__(self, net: PlainNetwork, channels: int) -> None:
+        taps = net.weights["impulse_response"]
         size = block_size(taps.size)
         count = -(-taps.size // size) - 1  # stretches behind the first
         padded = np.zeros((count + 1) * size, np.float32)
@@ -51,9 +45,9 @@ class ConvolutionPlayer:
         bins = size + 1
         tables = Tables.of(size)
         spectra = np.fft.rfft(padded[size:].reshape(count, size).astype(np.float64), 2 * size) / (2 * size)
-        parts = {
+        parts: dict[str, NDArray[np.floating]] = {
             "taps": padded[: min(size, 4 * -(-taps.size // 4))],
-            "bias": np.zeros(1) if net.bias is None else net.bias.detach().numpy(),
+            "bias": net.weights.get("bias", np.zeros(1, np.float32)),
             "turns": tables.turns,
             "stretches": np.stack([spectra.real, spectra.imag], axis=1),  # (count, 2, bins)
         }

@@ -7,18 +7,18 @@ through torch in chunks (`chunked_player`).
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
+from numba.core import event
 
 from wavewright.audio.recording import FloatArray
-from wavewright.engine import convolution_player, recurrent_player, wavenet_player
-from wavewright.engine.chunked_player import ChunkedPlayer
-from wavewright.engine.torch_player import TorchPlayer
 from wavewright.errors import SettingsError
-from wavewright.nets.contract import Network
+from wavewright.nets.plain import PlainNetwork, plain_of
+
+if TYPE_CHECKING:
+    from wavewright.nets.contract import Network
 
 LONGEST = 65_536
 """Samples that go through an engine at once; longer blocks are cut, so that memory does not grow with them."""
@@ -46,6 +46,14 @@ class Engine(Protocol):
         """``block`` (channels · inputs, n), contiguous, writeable float32, into ``out`` (channels · outputs, n)."""
 
 
+@runtime_checkable
+class Ending(Protocol):
+    """An engine that makes something of the end of a sound."""
+
+    def flush(self, out: FloatArray) -> None:
+        """The sound has ended: the last samples of the output into ``out``, as many as it lags."""
+
+
 class Player:
     """A network playing ``channels`` channels side by side.
 
@@ -55,8 +63,8 @@ class Player:
     with the sound, say. Each channel has its own state. The first sample meets a network that has settled on silence.
     The network's weights are taken as they are now: make a new player after training on.
 
-    ``tell`` gets one line if making the player takes more than a second, because kernels are compiled. That happens
-    once on a machine; later they come from the disk. ``exact`` asks for activations that are right to the last places
+    ``tell`` gets one line if kernels must be compiled, which takes a few seconds and happens once on a machine; later
+    they come from the disk. ``exact`` asks for activations that are right to the last places
     where the engine has quicker ones (`wavewright.engine.activations`).
 
     Raises:
@@ -70,7 +78,7 @@ class Player:
 
     def __init__(
         self,
-        net: Network,
+        net: Network | PlainNetwork,
         channels: int = 1,
         tell: Callable[[str], None] | None = None,
         *,
@@ -88,11 +96,10 @@ class Player:
             problems.append(f"channels = {channels}: must be at least 1")
         if problems:
             raise SettingsError(problems)
-        self.net = net.eval()
         self.channels = channels
         self._rows = channels * inputs, channels * outputs
         self._engine = _engine(net, channels, tell, exact)
-        self.latency = self._engine.latency if isinstance(self._engine, ChunkedPlayer) else net.latency
+        self.latency: int = getattr(self._engine, "latency", 0)
         """Samples by which the output lags the input."""
 
     @property
@@ -143,42 +150,66 @@ class Player:
         A causal network hears silence meanwhile.
         """
         sources, results = self._rows
-        if isinstance(self._engine, ChunkedPlayer):
-            rest = np.empty((results, self.latency), SINGLE)
+        rest = np.empty((results, self.latency), SINGLE)
+        if isinstance(self._engine, Ending):
             self._engine.flush(rest)
         else:
-            rest = self.process(np.zeros((sources, self.latency), SINGLE))
+            self.process(np.zeros((sources, self.latency), SINGLE), rest)
         self.reset()
         return rest
 
 
-def compiled(net: Network) -> bool:
-    """Whether kernels play ``net`` (activations that are not exact), and not torch.
+def compiled(net: Network | PlainNetwork) -> bool:
+    """Whether kernels play ``net`` (with activations that need not be exact), and not torch.
 
     Then every channel has the same bits whether it is played alone or beside others.
     """
-    return any(engine.serves(net) for engine in (wavenet_player, recurrent_player, convolution_player))
+    return isinstance(net, PlainNetwork) or plain_of(net) is not None
 
 
-def _engine(net: Network, channels: int, tell: Callable[[str], None] | None, exact: bool) -> Engine:
-    """The fastest engine that knows ``net``."""
+def _engine(net: Network | PlainNetwork, channels: int, tell: Callable[[str], None] | None, exact: bool) -> Engine:
+    """The fastest engine that knows ``net``; ``tell`` gets a line when compiling begins."""
     if tell is None:
         return _made(net, channels, exact)
-    timer = threading.Timer(1.0, tell, [COMPILING])
-    timer.start()
-    try:
+    with event.install_listener("numba:compile", _Teller(tell)):
         return _made(net, channels, exact)
-    finally:
-        timer.cancel()
 
 
-def _made(net: Network, channels: int, exact: bool) -> Engine:
-    if not net.causal:
-        return ChunkedPlayer(net, channels)
-    if wavenet_player.serves(net):
-        return wavenet_player.WaveNetPlayer(net, channels, exact)
-    if recurrent_player.serves(net) and not exact:
-        return recurrent_player.RecurrentPlayer(net, channels)
-    if convolution_player.serves(net):
-        return convolution_player.ConvolutionPlayer(net, channels)
-    return TorchPlayer(net, channels)
+class _Teller(event.Listener):  # type: ignore[misc]
+    """Tells once that something is compiled."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell: Callable[[str], None] | None = tell
+
+    def on_start(self, event: object) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(COMPILING)
+
+    def on_end(self, event: object) -> None:
+        pass
+
+
+def _made(net: Network | PlainNetwork, channels: int, exact: bool) -> Engine:
+    # each engine is imported where it is needed: torch alone takes longer to load than a song takes to play
+    plain = net if isinstance(net, PlainNetwork) else plain_of(net)
+    if plain is not None and plain.kind in ("lstm", "gru") and not exact:
+        from wavewright.engine.recurrent_player import RecurrentPlayer
+
+        return RecurrentPlayer(plain, channels)
+    if plain is not None and plain.kind == "linear":
+        from wavewright.engine.convolution_player import ConvolutionPlayer
+
+        return ConvolutionPlayer(plain, channels)
+    if plain is not None and plain.kind in ("wavenet", "gated-wavenet"):
+        from wavewright.engine import wavenet_player
+
+        return wavenet_player.WaveNetPlayer(plain, channels, exact)
+    torch_net = net.with_torch() if isinstance(net, PlainNetwork) else net
+    if torch_net.causal:
+        from wavewright.engine.torch_player import TorchPlayer
+
+        return TorchPlayer(torch_net, channels)
+    from wavewright.engine.chunked_player import ChunkedPlayer
+
+    return ChunkedPlayer(torch_net, channels)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TypeGuard
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
 from wavewright.engine import recurrent_kernels
 from wavewright.engine.recurrent_kernels import NON_FINITE, OVERFLOWS
 from wavewright.engine.recurrent_plan import GRU, LINE, LSTM, RecurrentShape, write_shared
-from wavewright.nets import recurrent
-from wavewright.nets.contract import Network
-from wavewright.nets.recurrent import Recurrent
+from wavewright.nets.plain import PlainNetwork
+from wavewright.nets.recurrent_config import RecurrentConfig
 
 SETTLING = 4096
 """Samples of silence heard at once."""
 
 
-def serves(net: Network) -> TypeGuard[Recurrent]:
-    """Whether the kernels play ``net``: an LSTM or a GRU in CPU memory and single precision."""
-    return isinstance(net, (recurrent.LSTM, recurrent.GRU)) and all(
-        weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in net.parameters()
-    )
+KINDS = {"lstm": LSTM, "gru": GRU}
+"""What the kernels play."""
 
 
 class RecurrentPlayer:
@@ -33,12 +26,12 @@ class RecurrentPlayer:
     All memory is taken here; `play` takes none.
     """
 
-    def __init__(self, net: Recurrent, channels: int) -> None:
-        config = net.config
-        kind = LSTM if isinstance(net, recurrent.LSTM) else GRU
-        self._shape = RecurrentShape(kind, config.hidden_size, config.input_size, config.num_layers, config.skip)
-        weights = {name: value.detach().numpy() for name, value in net.state_dict().items()}
-        shared = write_shared(self._shape, weights)
+    def __init__(self, net: PlainNetwork, channels: int) -> None:
+        config: RecurrentConfig = net.config
+        self._shape = RecurrentShape(
+            KINDS[net.kind], config.hidden_size, config.input_size, config.num_layers, config.skip
+        )
+        shared = write_shared(self._shape, net.weights)
         room = np.zeros(shared.size + channels * self._shape.voice + LINE, np.float32)
         self._memory = room[-room.ctypes.data % 64 // 4 :]
         self._memory[: shared.size] = shared

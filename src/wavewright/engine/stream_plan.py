@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from wavewright.engine.activations import NUMBERS, slope_of
 from wavewright.engine.stream_tiles import FRESH, kind, tile_outputs
@@ -146,10 +145,3 @@ class PlanWriter:
             np.concatenate(self.weights).astype(np.float32), np.array(self.pasts, np.int64).reshape(-1, 4),
             source, output, -(-self.size // LINE) * LINE, self.span,
         )  # fmt: skip
-
-
-def numbers(weight: Tensor | None) -> Matrix:
-    """A parameter's numbers, in double precision."""
-    assert weight is not None
-    found: Matrix = weight.detach().double().numpy()
-    return found

@@ -16,6 +16,8 @@ class TorchPlayer:
     def __init__(self, net: Network, channels: int) -> None:
         self._net = net.eval()
         self._channels = channels
+        self.latency = net.latency
+        """Samples by which the output lags the input."""
         self.non_finite = 0
         self.overflows = 0
         self._state: State = ()

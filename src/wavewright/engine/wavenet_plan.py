@@ -17,78 +17,89 @@ from dataclasses import replace
 
 import numpy as np
 
-from wavewright.engine.stream_plan import Matrix, PlanWriter, Rows, StreamPlan, numbers
-from wavewright.nets.wavenet import Layer, LayerArray, WaveNet
+from wavewright.engine.stream_plan import Matrix, PlanWriter, Rows, StreamPlan
+from wavewright.nets.plain import PlainNetwork
+from wavewright.nets.wavenet_config import WaveNetConfig
 
 
 class _Network:
     """Writes a network array by array: what is carried on from layer to layer are its fields."""
 
-    def __init__(self, net: WaveNet, exact: bool) -> None:
-        self.net = net
+    def __init__(self, net: PlainNetwork, exact: bool) -> None:
+        self.config: WaveNetConfig = net.config
+        self.weights = net.weights
         self.writer = PlanWriter(exact)
         self.input = self.writer.rows(net.in_channels, moves=True)
         self.stream = self.input  # (channels)
         self.offset: Matrix = np.zeros(net.in_channels)  # ρ (channels): what the stream lacks of x
         self.head: Rows | None = None  # what the head's sum of the next array begins with
 
+    def numbers(self, *name: object) -> Matrix:
+        """A weight in double precision; its name in parts."""
+        return self.weights[".".join(map(str, name))].astype(np.float64)
+
     def write(self) -> StreamPlan:
-        arrays = list(self.net.each_array())
-        widest = max(array.config.mid for array in arrays)
-        scratch = self.writer.rows(widest)
-        for index, array in enumerate(arrays):
-            self._array(array, scratch, None if index + 1 == len(arrays) else arrays[index + 1])
+        arrays = self.config.arrays
+        scratch = self.writer.rows(max(array.mid for array in arrays))
+        for index in range(len(arrays)):
+            self._array(index, scratch)
         assert self.head is not None
         return self.writer.finished(self.input, self.head)
 
-    def _array(self, array: LayerArray, scratch: Rows, following: LayerArray | None) -> None:
-        layers = list(array.each_layer())
-        rechannel = numbers(array.rechannel.weight)[:, :, 0]  # (channels, inputs)
+    def _array(self, index: int, scratch: Rows) -> None:
+        array = self.config.arrays[index]
+        histories = [(taps - 1) * apart for taps, apart in zip(array.kernel_sizes, array.dilations, strict=True)]
+        rechannel = self.numbers("arrays", index, "rechannel.weight")[:, :, 0]  # (channels, inputs)
         before = self.stream
-        self.stream = self.writer.rows(array.config.channels, layers[0].history, moves=True)
-        self.writer.product(self.stream, before, before.each(), rechannel, np.zeros(array.config.channels))
+        self.stream = self.writer.rows(array.channels, histories[0], moves=True)
+        self.writer.product(self.stream, before, before.each(), rechannel, np.zeros(array.channels))
         self.offset = rechannel @ self.offset
-        fresh, total = self.head is None, self.head or self._sum(array)
-        for index, layer in enumerate(layers):
-            history = layers[index + 1].history if index + 1 < len(layers) else None
-            a = Rows(scratch.first, scratch.stride, array.config.width, 0, False)
-            dead = history is None and following is None
-            self._layer(layer, array.config.dilations[index], a, total, fresh and index == 0, dead, history or 0)
-        self._head(array, total, following)
+        fresh, total = self.head is None, self.head or self._sum(index)
+        a = Rows(scratch.first, scratch.stride, array.width, 0, False)
+        last = index + 1 == len(self.config.arrays)
+        for layer, following in enumerate([*histories[1:], None]):
+            dead = following is None and last
+            self._layer(index, layer, a, total, fresh and layer == 0, dead, following or 0)
+        self._head(index, total, last)
 
-    def _sum(self, array: LayerArray) -> Rows:
+    def _sum(self, index: int) -> Rows:
         """Rows for the sum that goes into the array's head."""
-        return self.writer.rows(array.config.width, array.config.head_kernel_size - 1)
+        array = self.config.arrays[index]
+        return self.writer.rows(array.width, array.head_kernel_size - 1)
 
-    def _layer(self, layer: Layer, dilation: int, a: Rows, total: Rows, fresh: bool, dead: bool, history: int) -> None:
+    def _layer(self, index: int, layer: int, a: Rows, total: Rows, fresh: bool, dead: bool, history: int) -> None:
         """One layer; ``dead``: nothing reads the stream behind it; ``history``: what its reader remembers."""
-        conv, x = numbers(layer.conv.weight), self.stream  # (mid, channels, taps)
+        array, place, x = self.config.arrays[index], ("arrays", index, "layers", layer), self.stream
+        conv = self.numbers(*place, "conv.weight")  # (mid, channels, taps)
         z = replace(a, count=conv.shape[0])
-        taps = [(k - conv.shape[2] + 1) * dilation for k in range(conv.shape[2])]
-        weights = np.concatenate([conv.reshape(z.count, -1), numbers(layer.mixer.weight)[:, :, 0]], axis=1)
-        bias = numbers(layer.conv.bias) + conv.sum(axis=2) @ self.offset
+        taps = [(k - conv.shape[2] + 1) * array.dilations[layer] for k in range(conv.shape[2])]
+        mixer = self.numbers(*place, "mixer.weight")[:, :, 0]
+        weights = np.concatenate([conv.reshape(z.count, -1), mixer], axis=1)
+        bias = self.numbers(*place, "conv.bias") + conv.sum(axis=2) @ self.offset
         columns = [*x.each(taps), *self.input.each()]
-        self.writer.product(z, x, columns, weights, bias, layer.activation, total, fresh, layer.gated)
+        self.writer.product(z, x, columns, weights, bias, array.activations[layer], total, fresh, array.gated)
         if not dead:
             self.stream = self.writer.rows(x.count, history, moves=True)
-            self.writer.product(self.stream, a, a.each(), numbers(layer.output.weight)[:, :, 0], x)
-            self.offset = self.offset + numbers(layer.output.bias)
+            self.writer.product(self.stream, a, a.each(), self.numbers(*place, "output.weight")[:, :, 0], x)
+            self.offset = self.offset + self.numbers(*place, "output.bias")
 
-    def _head(self, array: LayerArray, total: Rows, following: LayerArray | None) -> None:
-        weight = numbers(array.head.weight)  # (head size, width, kernel)
-        bias = np.zeros(weight.shape[0]) if array.head.bias is None else numbers(array.head.bias)
+    def _head(self, index: int, total: Rows, last: bool) -> None:
+        weight = self.numbers("arrays", index, "head.weight")  # (head size, width, kernel)
+        biased = self.config.arrays[index].head_bias
+        bias = self.numbers("arrays", index, "head.bias") if biased else np.zeros(weight.shape[0])
         shifts = range(1 - weight.shape[2], 1)
-        out = self.writer.rows(len(bias)) if following is None else self._sum(following)
-        scale = float(self.net.head_scale) if following is None else 1.0
+        out = self.writer.rows(len(bias)) if last else self._sum(index + 1)
+        scale = float(self.numbers("head_scale")) if last else 1.0
         self.writer.product(out, total, total.each(shifts), weight.reshape(out.count, -1) * scale, bias * scale)
         self.head = out
 
 
-def write_wavenet(net: WaveNet, exact: bool = False) -> StreamPlan:
-    """``net`` with its present weights, ready to play; its activations in their ``exact`` forms or the quick ones.
+def write_wavenet(net: PlainNetwork, exact: bool = False) -> StreamPlan:
+    """A WaveNet, ready to play; its activations in their ``exact`` forms or the quick ones.
 
+    >>> from wavewright.nets.plain import plain_of
     >>> from wavewright.nets.registry import build
-    >>> write_wavenet(build("a1-nano")).table.shape
+    >>> write_wavenet(plain_of(build("a1-nano"))).table.shape
     (43, 20)
     """
     return _Network(net, exact).write()

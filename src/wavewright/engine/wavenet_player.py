@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypeGuard
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
 from wavewright.engine.gated_plan import write_gated
 from wavewright.engine.stream_kernels import NON_FINITE, OVERFLOWS, PLAYER_FIELDS, POSITION, play
 from wavewright.engine.wavenet_plan import write_wavenet
-from wavewright.nets.contract import Network
-from wavewright.nets.gated_wavenet import GatedWaveNet
-from wavewright.nets.wavenet import WaveNet
+from wavewright.nets.plain import PlainNetwork
 
-
-def serves(net: Network) -> TypeGuard[WaveNet | GatedWaveNet]:
-    """Whether the kernels play ``net``: a WaveNet of any form, in CPU memory and single precision."""
-    return isinstance(net, (WaveNet, GatedWaveNet)) and all(
-        weight.device.type == "cpu" and weight.dtype == torch.float32 for weight in net.parameters()
-    )
+KINDS = ("wavenet", "gated-wavenet")
+"""What the kernels play: WaveNets of any form."""
 
 
 def _aligned(shape: tuple[int, ...]) -> FloatArray:
@@ -38,8 +29,8 @@ class WaveNetPlayer:
     All memory is taken here; `play` takes none. ``exact``: activations right to the last places (`activations`).
     """
 
-    def __init__(self, net: WaveNet | GatedWaveNet, channels: int, exact: bool = False) -> None:
-        plan = write_wavenet(net, exact) if isinstance(net, WaveNet) else write_gated(net, exact)
+    def __init__(self, net: PlainNetwork, channels: int, exact: bool = False) -> None:
+        plan = write_wavenet(net, exact) if net.kind == "wavenet" else write_gated(net, exact)
         self._pasts = plan.pasts
         self._settled = np.zeros(int(plan.pasts[:, 2].sum()), np.float32)
         self._memory = _aligned((channels, plan.size))
@@ -75,7 +66,7 @@ class WaveNetPlayer:
                 self._memory[:, place - past : place] = self._settled[number]
                 number += 1
 
-    def _settle(self, net: Network) -> None:
+    def _settle(self, net: PlainNetwork) -> None:
         """Learns what silence leaves, by listening to it."""
         channels = self._memory.shape[0]
         silence = np.zeros((channels * net.in_channels, net.prewarm), np.float32)
