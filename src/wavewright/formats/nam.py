@@ -7,6 +7,7 @@ LSTMs are written in schema 0.5.4, everything newer in 0.7.0.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import json
 import math
@@ -15,17 +16,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wavewright import atomic
 from wavewright.errors import ModelFileError, SettingsError
-from wavewright.formats import fields, nam_loudness, nam_lstm, nam_metadata, nam_wavenet, strict_json
+from wavewright.formats import fields, nam_lstm, nam_metadata, nam_wavenet, strict_json
 from wavewright.formats.nam_metadata import NamMetadata
 from wavewright.formats.strict_json import shown
-from wavewright.nets.contract import Network
-from wavewright.nets.linear import Linear
-from wavewright.nets.recurrent import LSTM
-from wavewright.nets.wavenet import WaveNet
+from wavewright.nets.plain import PlainNetwork, in_order, plain_of
+
+if TYPE_CHECKING:
+    from wavewright.nets.contract import Network
 
 __all__ = ["NamMetadata", "NamModel", "Submodel", "load", "save", "save_container"]
 
@@ -37,17 +38,22 @@ HIGHEST_RATE = 1_000_000
 
 @dataclass(frozen=True)
 class NamModel:
-    """What a .nam file holds. Of a container, ``net`` is the largest model; all are in ``submodels``.
+    """What a .nam file holds. Of a container, ``plain`` is the largest model; all are in ``submodels``.
 
     ``rate`` in Hz is None where the file does not tell it.
     """
 
-    net: Network
+    plain: PlainNetwork
     rate: int | None
     metadata: NamMetadata
     version: str
     architecture: str
     submodels: tuple[Submodel, ...] = ()
+
+    @functools.cached_property
+    def net(self) -> Network:
+        """The network as a torch module."""
+        return self.plain.with_torch()
 
 
 @dataclass(frozen=True)
@@ -86,15 +92,14 @@ def _read_model(content: dict[str, Any], *, contained: bool) -> NamModel:
             raise ModelFileError("holds a container within a container; only models may be in one")
         submodels = _read_submodels(config, rate)
         rate = submodels[-1].model.rate if rate is None else rate
-        return NamModel(submodels[-1].model.net, rate, metadata, version, architecture, submodels)
-    net: Network
+        return NamModel(submodels[-1].model.plain, rate, metadata, version, architecture, submodels)
     if architecture == "WaveNet":
         net = nam_wavenet.load(config, values)
     elif architecture == "LSTM":
         net = nam_lstm.load_lstm(config, values, rate)
     else:
         net = nam_lstm.load_linear(config, values)
-    return NamModel(net.eval(), rate, metadata, version, architecture)
+    return NamModel(net, rate, metadata, version, architecture)
 
 
 def _version(content: dict[str, Any]) -> str:
@@ -210,16 +215,17 @@ def _write_model(net: Network, rate: int | None, metadata: NamMetadata) -> dict[
 
 
 def _write_network(net: Network) -> tuple[str, dict[str, Any], list[float]]:
-    if isinstance(net, WaveNet):
+    plain = plain_of(net, convert=True)
+    if plain is not None and plain.kind == "wavenet":
         if (net.in_channels, net.out_channels) != (1, 1):
             raise ModelFileError(
                 "a WaveNet with several inputs or outputs cannot be written as .nam, which has one of each"
             )
-        return *nam_wavenet.write_config(net), nam_wavenet.take_weights(net)
-    if isinstance(net, LSTM):
-        return nam_lstm.VERSION, *nam_lstm.write_lstm(net)
-    if isinstance(net, Linear):
-        return nam_lstm.VERSION, *nam_lstm.write_linear(net)
+        return *nam_wavenet.write_config(plain), in_order(plain).tolist()
+    if plain is not None and plain.kind == "lstm":
+        return nam_lstm.VERSION, *nam_lstm.write_lstm(plain)
+    if plain is not None and plain.kind == "linear":
+        return nam_lstm.VERSION, *nam_lstm.write_linear(plain)
     raise ModelFileError(f"a {type(net).__name__} cannot be written as .nam, which holds WaveNet, LSTM and Linear only")
 
 
@@ -229,6 +235,8 @@ def _completed(metadata: NamMetadata, net: Network) -> NamMetadata:
         metadata = dataclasses.replace(metadata, date=nam_metadata.date(datetime.now()))
     if metadata.loudness is not None and metadata.gain is not None:
         return metadata
+    from wavewright.formats import nam_loudness
+
     found = nam_loudness.measure(net)
     loudness = found.loudness if metadata.loudness is None else metadata.loudness
     gain = found.gain if metadata.gain is None else metadata.gain

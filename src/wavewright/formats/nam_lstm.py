@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from wavewright.errors import ModelFileError, SettingsError
 from wavewright.formats import fields
 from wavewright.formats.fields import Table
-from wavewright.nets.linear import Linear, LinearConfig
-from wavewright.nets.recurrent import LSTM, RecurrentConfig
+from wavewright.nets import plain
+from wavewright.nets.linear_config import LinearConfig
+from wavewright.nets.plain import PlainNetwork
+from wavewright.nets.recurrent_config import RecurrentConfig
+from wavewright.settings import checked
 
 VERSION = "0.5.4"
 
 
-def load_lstm(config: Table, values: list[Any], rate: int | None) -> LSTM:
+def load_lstm(config: Table, values: list[Any], rate: int | None) -> PlainNetwork:
     """The LSTM that ``config`` and the flat weights describe.
 
     For each layer the file holds [W_ih | W_hh] row by row, the summed bias, the first hidden state and cell; after
@@ -35,68 +38,66 @@ def load_lstm(config: Table, values: list[Any], rate: int | None) -> LSTM:
     settings = RecurrentConfig(hidden_size=hidden, num_layers=layers, learned_start=True, prewarm=prewarm)
     first, further = 4 * hidden * (inputs + hidden + 1), 4 * hidden * (2 * hidden + 1)
     expected = first + (layers - 1) * further + layers * 2 * hidden + hidden + 1
-    flat = torch.from_numpy(fields.weights(values, expected, f"an LSTM of {layers} × {hidden} units"))
+    flat = fields.weights(values, expected, f"an LSTM of {layers} × {hidden} units")
     try:
-        net = LSTM(settings)
+        checked(settings)
     except SettingsError as error:
         raise ModelFileError(f"describes no usable LSTM: {'; '.join(error.problems)}") from error
-    _fill(net, flat)
-    return net
+    return PlainNetwork("lstm", settings, _take(settings, flat))
 
 
-def _fill(net: LSTM, flat: Tensor) -> None:
-    hidden = net.config.hidden_size
+def _take(settings: RecurrentConfig, flat: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    """The weights by torch's names."""
+    hidden = settings.hidden_size
+    weights: dict[str, NDArray[np.float32]] = {}
+    start = np.zeros((2, settings.num_layers, hidden), np.float32)
     at = 0
 
-    def take(*shape: int) -> Tensor:
+    def take(*shape: int) -> NDArray[np.float32]:
         nonlocal at
-        count = torch.Size(shape).numel()
+        count = int(np.prod(shape))
         at += count
         return flat[at - count : at].reshape(shape)
 
-    with torch.no_grad():
-        for layer in range(net.config.num_layers):
-            inputs = net.config.input_size if layer == 0 else hidden
-            both = take(4 * hidden, inputs + hidden)
-            getattr(net.rnn, f"weight_ih_l{layer}").copy_(both[:, :inputs])
-            getattr(net.rnn, f"weight_hh_l{layer}").copy_(both[:, inputs:])
-            getattr(net.rnn, f"bias_ih_l{layer}").copy_(take(4 * hidden))
-            getattr(net.rnn, f"bias_hh_l{layer}").zero_()
-            net.start[0, layer] = take(hidden)
-            net.start[1, layer] = take(hidden)
-        net.head.weight.copy_(take(1, hidden))
-        net.head.bias.copy_(take(1))
+    for layer in range(settings.num_layers):
+        inputs = settings.input_size if layer == 0 else hidden
+        both = take(4 * hidden, inputs + hidden)
+        weights[f"rnn.weight_ih_l{layer}"] = np.ascontiguousarray(both[:, :inputs])
+        weights[f"rnn.weight_hh_l{layer}"] = np.ascontiguousarray(both[:, inputs:])
+        weights[f"rnn.bias_ih_l{layer}"] = take(4 * hidden)
+        weights[f"rnn.bias_hh_l{layer}"] = np.zeros(4 * hidden, np.float32)
+        start[:, layer] = take(2, hidden)
+    return {**weights, "head.weight": take(1, hidden), "head.bias": take(1), "start": start}
 
 
-def write_lstm(net: LSTM) -> tuple[dict[str, Any], list[float]]:
+def write_lstm(net: PlainNetwork) -> tuple[dict[str, Any], list[float]]:
     """The configuration and flat weights of ``net``.
 
     Raises:
         ModelFileError: an LSTM that adds its input to its output, or has several inputs; the format has neither.
     """
-    if net.config.skip:
+    settings: RecurrentConfig = net.config
+    if settings.skip:
         raise ModelFileError(
             "an LSTM with skip (input added to the output) cannot be written as .nam; train without skip"
         )
-    if net.config.input_size != 1:
-        raise ModelFileError(f"an LSTM with {net.config.input_size} inputs cannot be written as .nam, which has one")
-    parts: list[Tensor] = []
-    for layer in range(net.config.num_layers):
-        get = {name: getattr(net.rnn, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
-        parts.append(torch.cat([get["weight_ih"], get["weight_hh"]], dim=1))
-        parts.append(get["bias_ih"] + get["bias_hh"])
-        parts += [net.start[0, layer], net.start[1, layer]]
-    parts += [net.head.weight, net.head.bias]
-    flat = torch.cat([part.detach().to("cpu", torch.float32).reshape(-1) for part in parts])
+    if settings.input_size != 1:
+        raise ModelFileError(f"an LSTM with {settings.input_size} inputs cannot be written as .nam, which has one")
+    parts = []
+    for layer in range(settings.num_layers):
+        get = {name: net.weights[f"rnn.{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+        parts.append(np.concatenate([get["weight_ih"], get["weight_hh"]], axis=1))
+        parts += [get["bias_ih"] + get["bias_hh"], net.weights["start"][:, layer]]
+    parts += [net.weights["head.weight"], net.weights["head.bias"]]
     config = {
-        "input_size": net.config.input_size,
-        "hidden_size": net.config.hidden_size,
-        "num_layers": net.config.num_layers,
+        "input_size": settings.input_size,
+        "hidden_size": settings.hidden_size,
+        "num_layers": settings.num_layers,
     }
-    return config, flat.tolist()
+    return config, np.concatenate([part.ravel() for part in parts]).tolist()
 
 
-def load_linear(config: Table, values: list[Any]) -> Linear:
+def load_linear(config: Table, values: list[Any]) -> PlainNetwork:
     """The impulse response that ``config`` and the flat weights describe, the newest sample's tap first.
 
     Raises:
@@ -104,19 +105,14 @@ def load_linear(config: Table, values: list[Any]) -> Linear:
     """
     taps = fields.whole(config, "receptive_field", "config")
     bias = fields.flag(config, "bias", "config", False)
-    flat = torch.from_numpy(fields.weights(values, taps + bias, f"an impulse response of {taps} samples"))
+    flat = fields.weights(values, taps + bias, f"an impulse response of {taps} samples")
     try:
-        net = Linear(LinearConfig(taps, bias))
+        settings = checked(LinearConfig(taps, bias))
     except SettingsError as error:
         raise ModelFileError(f"describes no usable impulse response: {'; '.join(error.problems)}") from error
-    with torch.no_grad():
-        net.impulse_response.copy_(flat[:taps])
-        if net.bias is not None:
-            net.bias.copy_(flat[taps:])
-    return net
+    return plain.from_order("linear", settings, flat)
 
 
-def write_linear(net: Linear) -> tuple[dict[str, Any], list[float]]:
+def write_linear(net: PlainNetwork) -> tuple[dict[str, Any], list[float]]:
     """The configuration and flat weights of ``net``."""
-    flat = net.impulse_response.detach().tolist() + (net.bias.detach().tolist() if net.bias is not None else [])
-    return {"receptive_field": net.config.taps, "bias": net.config.bias}, flat
+    return {"receptive_field": net.config.taps, "bias": net.config.bias}, plain.in_order(net).tolist()

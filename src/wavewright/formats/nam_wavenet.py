@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-from wavewright.errors import ModelFileError, SettingsError
+from wavewright.errors import ModelFileError
 from wavewright.formats import fields
 from wavewright.formats.fields import Table
 from wavewright.formats.strict_json import shown
-from wavewright.nets.wavenet import WaveNet
+from wavewright.nets import plain
+from wavewright.nets.plain import PlainNetwork
 from wavewright.nets.wavenet_config import ACTIVATIONS, MOST_LAYERS, Activation, LayerArrayConfig, WaveNetConfig
 
 A1_VERSION = "0.5.4"
@@ -31,7 +27,7 @@ FILMS = (
 )
 
 
-def load(config: Table, values: list[Any]) -> WaveNet:
+def load(config: Table, values: list[Any]) -> PlainNetwork:
     """The network that ``config`` and the flat weights ``values`` describe.
 
     Raises:
@@ -49,13 +45,9 @@ def load(config: Table, values: list[Any]) -> WaveNet:
     if problems:
         more = f" (and {len(problems) - 2} more)" if len(problems) > 2 else ""
         raise ModelFileError(f"describes no usable WaveNet: {'; '.join(problems[:2])}{more}")
-    flat = fields.weights(values, described.weight_count, "a WaveNet of its configuration")
-    try:
-        net = WaveNet(described)
-    except SettingsError as error:
-        raise ModelFileError(f"describes no usable WaveNet: {error}") from error
-    put_weights(net, flat)
-    return net
+    return plain.from_order(
+        "wavenet", described, fields.weights(values, described.weight_count, "a WaveNet of its configuration")
+    )
 
 
 def _refuse_many(entries: list[Any] | tuple[Any, ...], where: str) -> None:
@@ -182,48 +174,13 @@ def _read_gating(layer: Table, where: str) -> bool:
     return "gated" in modes
 
 
-def weights_in_order(net: WaveNet) -> Iterator[Tensor]:
-    """Every tensor of ``net`` in the order in which the format stores them, ``head_scale`` last."""
-    for array in net.each_array():
-        yield array.rechannel.weight
-        for layer in array.each_layer():
-            yield layer.conv.weight
-            yield _bias(layer.conv.bias)
-            yield layer.mixer.weight
-            yield layer.output.weight
-            yield _bias(layer.output.bias)
-        yield array.head.weight
-        if array.head.bias is not None:
-            yield array.head.bias
-    yield net.head_scale
-
-
-def _bias(bias: Tensor | None) -> Tensor:
-    assert bias is not None
-    return bias
-
-
-def put_weights(net: WaveNet, flat: NDArray[np.float32]) -> None:
-    """Fill ``net`` from the flat weights of a file; the stored head_scale wins over the configuration's."""
-    at = 0
-    with torch.no_grad():
-        for tensor in weights_in_order(net):
-            part = torch.from_numpy(flat[at : at + tensor.numel()])
-            tensor.copy_(part.reshape(tensor.shape))
-            at += tensor.numel()
-
-
-def take_weights(net: WaveNet) -> list[float]:
-    """The flat weights of ``net`` as a file stores them."""
-    flat = torch.cat([tensor.detach().to("cpu", torch.float32).reshape(-1) for tensor in weights_in_order(net)])
-    return [float(value) for value in flat.tolist()]
-
-
-def write_config(net: WaveNet) -> tuple[str, dict[str, Any]]:
+def write_config(net: PlainNetwork) -> tuple[str, dict[str, Any]]:
     """The schema version to declare and the configuration in it: the oldest schema that can say what ``net`` is."""
     version = A1_VERSION if all(_is_a1(array) for array in net.config.arrays) else A2_VERSION
     write = _write_a1 if version == A1_VERSION else _write_a2
-    scale = float(f"{float(net.head_scale):.7g}")  # 0.02 rather than its nearest 32-bit neighbour, for the reader's eye
+    scale = float(
+        f"{float(net.weights['head_scale']):.7g}"
+    )  # 0.02 rather than its nearest 32-bit neighbour, for the reader's eye
     return version, {"layers": [write(array) for array in net.config.arrays], "head": None, "head_scale": scale}
 
 

@@ -216,15 +216,24 @@ def refuse_misfits(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tu
         )
 
 
-def plain_of(net: Network) -> PlainNetwork | None:
+def in_order(net: PlainNetwork) -> FloatArray:
+    """All weights in one row, as `from_order` takes them."""
+    return np.concatenate([net.weights[name].ravel() for name, _ in _KINDS[net.kind].shapes(net.config)])
+
+
+def plain_of(net: Network, *, convert: bool = False) -> PlainNetwork | None:
     """A torch network's numbers as they are now, shared with it; None where it is of no plain kind, not in CPU memory,
-    or not in single precision."""
+    or not in single precision. ``convert`` brings it there."""
     import torch
 
     from wavewright.nets import registry
 
     kind = next((kind for kind in _KINDS if type(net) is registry.KINDS[kind].network), None)
-    weights = net.state_dict()
-    if kind is None or any(part.device.type != "cpu" or part.dtype != torch.float32 for part in weights.values()):
+    if kind is None:
         return None
-    return PlainNetwork(kind, net.config, {name: part.detach().numpy() for name, part in weights.items()})
+    weights = {name: part.detach() for name, part in net.state_dict().items()}
+    if convert:
+        weights = {name: part.to("cpu", torch.float32) for name, part in weights.items()}
+    if any(part.device.type != "cpu" or part.dtype != torch.float32 for part in weights.values()):
+        return None
+    return PlainNetwork(kind, net.config, {name: part.numpy() for name, part in weights.items()})
