@@ -56,6 +56,7 @@ def arm() -> None:
     kernels = {
         stream_tiles.multiply_rows: "wwwnpwnwwnwnw",
         stream_tiles.activate_rows: "wwwnwnwf",
+        stream_tiles.multiply_gates: "wwwnwnw",
         stream_tiles.all_finite: "nw",
         tiles.affine_tile: "wpnwnnwnw",
         tiles.outer_tile: "wnwnpwn",

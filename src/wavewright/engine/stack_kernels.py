@@ -125,6 +125,7 @@ def _runners(source: int) -> tuple[Any, Any]:
         """The list ``table`` over a whole window, block by block from the first; ``arena`` holds the input already."""
         if not source:
             return
+        nothing = padded - padded  # a constant would have Numba compile what takes it once more
         for block in range(0, padded, BLOCK):
             end = min(block + BLOCK, padded)
             for index in range(table.shape[0]):
@@ -137,9 +138,9 @@ def _runners(source: int) -> tuple[Any, Any]:
                         place = op[OUT] + row * op[OUT_STRIDE] + begin
                         _clear(arena, place - QUANTUM, place)
                 if op[KIND] == GATE:
-                    _gate(op, arena, begin, end, arena, 0, slopes[index])
+                    _gate(op, arena, begin, end, arena, nothing, slopes[index])
                 else:
-                    _affine(op, arena, begin, end, columns, weights, arena, 0, slopes[index])
+                    _affine(op, arena, begin, end, columns, weights, arena, nothing, slopes[index])
 
     @compiled
     def run_backward(  # type: ignore[no-untyped-def]
@@ -157,6 +158,7 @@ def _runners(source: int) -> tuple[Any, Any]:
         _clear(work, 0, work.size)
         for end in range(padded, 0, -BLOCK):
             block = end - BLOCK  # negative in the last round: no operation starts before sample 0
+            size = end - block
             _move_on(work, futures)
             for channel in range(gradient.shape[0]):
                 row = place + channel * stride
@@ -167,15 +169,15 @@ def _runners(source: int) -> tuple[Any, Any]:
                 op = table[index]
                 begin = min(max(op[FROM] - block, 0), BLOCK)
                 if op[KIND] == OUTER:
-                    _outer(op, work, begin, BLOCK, columns, sums, arena, block)
+                    _outer(op, work, begin, size, columns, sums, arena, block)
                 else:
                     for row in range(op[OUTPUTS] * op[BLOCKS]):
                         first = op[OUT] + row * op[OUT_STRIDE]
                         _clear(work, first, first + begin)
                     if op[KIND] == GATE_GRADIENT:
-                        _gate(op, work, begin, BLOCK, arena, block, slopes[index])
+                        _gate(op, work, begin, size, arena, block, slopes[index])
                     else:
-                        _affine(op, work, begin, BLOCK, columns, weights, arena, block, slopes[index])
+                        _affine(op, work, begin, size, columns, weights, arena, block, slopes[index])
             for channel in range(into.shape[0]):
                 row = input_place + channel * input_stride - block
                 for t in range(max(block, 0), min(end, into.shape[1])):

@@ -12,6 +12,7 @@ from numba import njit
 
 from wavewright.compiled import compiled
 from wavewright.engine import activations, stream_plan, stream_tiles, vector_code
+from wavewright.engine.activations import SIGMOID
 from wavewright.engine.stack_kernels import checksum
 from wavewright.engine.stream_plan import (
     CHUNK,
@@ -25,9 +26,7 @@ from wavewright.engine.stream_plan import (
     OUT_MOVES,
     OUT_STRIDE,
     OUTPUTS,
-    SHAPE_1,
     SHAPE_3,
-    SHAPE_4,
     SLOPE,
     START,
     START_MOVES,
@@ -38,11 +37,14 @@ from wavewright.engine.stream_plan import (
     WEIGHTS,
 )
 from wavewright.engine.stream_tiles import (
+    EXACT,
+    FRESH,
     GATED,
     activate_rows,
     all_finite,
     beyond,
     flush_denormals,
+    multiply_gates,
     multiply_rows,
     place_of_integers,
     place_of_numbers,
@@ -86,49 +88,48 @@ def _tiles(op, wide, shape, steps, done, columns, weights, memory, position):  #
 
 @njit(nogil=True, error_model="numpy")
 def _product(op, columns, weights, memory, position, vectors):  # type: ignore[no-untyped-def]
-    """One product over ``vectors`` vectors: tiles of three, then one of four or up to two of one."""
+    """One product over ``vectors`` vectors: tiles of three, then one of four or up to two of one.
+
+    Numba compiles a function anew for each constant that it is called with: hence one call in a loop.
+    """
     fours = 1 if vectors % 3 == 1 and vectors > 1 else 0
     threes = (vectors - 4 * fours) // 3
-    done = 3 * threes + 4 * fours
-    if threes:
-        _tiles(op, 3, op[SHAPE_3], threes, 0, columns, weights, memory, position)
-    if fours:
-        _tiles(op, 4, op[SHAPE_4], 1, 3 * threes, columns, weights, memory, position)
-    if done < vectors:
-        _tiles(op, 1, op[SHAPE_1], vectors - done, done, columns, weights, memory, position)
+    ends = 0, 3 * threes, 3 * threes + 4 * fours, vectors
+    for turn in range(3):
+        wide = (3, 4, 1)[turn]
+        steps = (ends[turn + 1] - ends[turn]) // wide
+        if steps:
+            _tiles(op, wide, op[SHAPE_3 + turn], steps, ends[turn], columns, weights, memory, position)
     if op[KIND]:
-        rows = op[OUTPUTS] // 2 if op[KIND] & GATED else op[OUTPUTS]
-        activate_rows(
-            op[KIND], rows, vectors, beyond(memory, op[OUT] + op[OUT_MOVES] * position), op[OUT_STRIDE],
-            beyond(memory, op[TOTAL] + op[TOTAL_MOVES] * position), op[TOTAL_STRIDE], weights[op[SLOPE]],
-        )  # fmt: skip
+        _activate(op, weights, memory, position, vectors)
 
 
 @njit(nogil=True, error_model="numpy")
-def _take(block, length, row, vectors):  # type: ignore[no-untyped-def]
-    """Puts ``length`` samples into a row, zeros for what is no number and for the rest of the last vector; returns how
-    many were no numbers."""
-    move(row, block, length)
-    for t in range(length, vectors * LANES):
-        row[t] = 0
-    broken = 0
-    if all_finite(row, vectors) != 0:
-        for t in range(length):
-            if not math.isfinite(row[t]):
-                row[t] = 0
-                broken += 1
-    return broken
+def _activate(op, weights, memory, position, vectors):  # type: ignore[no-untyped-def]
+    """What stands behind a product: its activation, its gates, and the sum for the head."""
+    kind, rows, stride, slope = op[KIND], op[OUTPUTS], op[OUT_STRIDE], weights[op[SLOPE]]
+    out = beyond(memory, op[OUT] + op[OUT_MOVES] * position)
+    total = beyond(memory, op[TOTAL] + op[TOTAL_MOVES] * position)
+    if kind & GATED:
+        rows //= 2
+        gates = beyond(out, rows * stride)
+        activate_rows(SIGMOID + FRESH + (kind & EXACT), rows, vectors, gates, stride, gates, stride, slope)
+        activate_rows(kind | FRESH, rows, vectors, out, stride, out, stride, slope)
+        multiply_gates(kind, rows, vectors, out, stride, total, op[TOTAL_STRIDE])
+    else:
+        activate_rows(kind, rows, vectors, out, stride, total, op[TOTAL_STRIDE], slope)
 
 
 @njit(nogil=True, error_model="numpy")
-def _give(row, vectors, out, length):  # type: ignore[no-untyped-def]
-    """Puts ``length`` samples of a row into the output; returns how many were no finite numbers, given as zeros."""
-    move(out, row, length)
+def _pass(source, to, length, row, vectors):  # type: ignore[no-untyped-def]
+    """Moves ``length`` samples, from the ``row`` of ``vectors`` vectors or to it, zeros for what is no number; returns
+    how many were none."""
+    move(to, source, length)
     broken = 0
     if all_finite(row, vectors) != 0:
         for t in range(length):
-            if not math.isfinite(row[t]):
-                out[t] = 0
+            if not math.isfinite(to[t]):
+                to[t] = 0
                 broken += 1
     return broken
 
@@ -187,13 +188,16 @@ def _player(source: int) -> Any:
                 for index in range(inputs):
                     row = beyond(state, player[INPUT] + index * player[INPUT_STRIDE] + here)
                     sound = at(block, (channel * inputs + index) * samples + first)
-                    player[NON_FINITE] += _take(sound, length, row, vectors)
+                    for t in range(length, vectors * LANES):
+                        row[t] = 0
+                    player[NON_FINITE] += _pass(sound, row, length, row, vectors)
                 for index in range(products):
                     _product(beyond(table, index * FIELDS), shifts, numbers, state, here, vectors)
                 broken = 0
                 for index in range(heads):
                     row = beyond(state, player[OUTPUT] + index * player[OUTPUT_STRIDE])
-                    broken += _give(row, vectors, at(out, (channel * heads + index) * samples + first), length)
+                    sound = at(out, (channel * heads + index) * samples + first)
+                    broken += _pass(row, sound, length, row, vectors)
                 if broken:
                     player[OVERFLOWS] += broken
                     _settle(state, pasts, groups, settled, here + length)

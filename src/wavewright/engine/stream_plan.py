@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wavewright.engine.activations import NUMBERS, slope_of
-from wavewright.engine.stream_tiles import FRESH, kind, tile_outputs
+from wavewright.engine.stream_tiles import FRESH, GATED, kind, tile_outputs
 from wavewright.nets.wavenet_config import Activation
 
 CHUNK = 192
@@ -31,9 +31,9 @@ SPAN = 1024
 LINE = 16
 """Samples of a cache line; every row begins with one, and a whole vector may be written past every chunk."""
 
-KIND, OUTPUTS, SHAPE_4, SHAPE_3, SHAPE_1, COLUMNS, COUNT, MOVES, WEIGHTS, FROM_ROWS = range(10)
+KIND, OUTPUTS, SHAPE_3, SHAPE_4, SHAPE_1, COLUMNS, COUNT, MOVES, WEIGHTS, FROM_ROWS = range(10)
 START, START_STRIDE, START_MOVES, OUT, OUT_STRIDE, OUT_MOVES, TOTAL, TOTAL_STRIDE, TOTAL_MOVES, SLOPE = range(10, 20)
-"""A product's fields. ``KIND``: the activation, `FRESH` added where the head's sum begins. ``SHAPE_n``: outputs of a
+"""A product's fields. ``KIND``: the activation, with what `stream_tiles` adds to its number. ``SHAPE_n``: outputs of a
 tile of n vectors. ``COLUMNS``, ``COUNT``: its columns. ``WEIGHTS``: place of its weights, a row of ``OUTPUTS`` for each
 column. ``START``: the rows that the sums begin with where ``FROM_ROWS``, else the place of the biases. ``TOTAL``: the
 head's sum. ``SLOPE``: place of the rectifier's slope. ``…MOVES``: 1 where those rows move."""
@@ -120,9 +120,9 @@ class PlanWriter:
         (outputs). Where ``gated``, the second half of the rows gates the first, which alone counts from then on.
         ``total`` takes the sum of what comes out, from nothing where ``fresh``."""
         from_rows, beside = isinstance(start, Rows), total or out
-        fresh = fresh or total is None
+        how = GATED * gated + FRESH * (fresh or total is None)
         fields = {
-            KIND: 0 if activation is None else kind(NUMBERS[activation.name], gated, self.exact) + FRESH * fresh,
+            KIND: 0 if activation is None else kind(NUMBERS[activation.name], self.exact) + how,
             OUTPUTS: out.count,
             SHAPE_4: tile_outputs(out.count, 4), SHAPE_3: tile_outputs(out.count, 3),
             SHAPE_1: tile_outputs(out.count, 1),

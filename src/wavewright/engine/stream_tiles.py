@@ -34,7 +34,7 @@ SHAPES: dict[int, tuple[int, ...]] = (
 
 EXACT, GATED, FRESH = 16, 32, 64
 """Added to an activation's number. `EXACT`: its exact form. `GATED`: the second half of the rows, through a sigmoid,
-multiplies the first. `FRESH`: its rows are put where it otherwise adds them."""
+multiplies the first (`multiply_gates`). `FRESH`: its rows are put where it otherwise adds them."""
 
 _INT = ir.IntType(64)
 _CONTROL = ir.IntType(32)
@@ -232,16 +232,18 @@ def all_finite(typing: Any, row: Any, vectors: Any) -> Any:
     return types.float32(row, types.intp), generate
 
 
-def kind(function: int, gated: bool, exact: bool) -> int:
+def kind(function: int, exact: bool) -> int:
     """The number of an activation, its exact form where that is another one."""
-    exact = exact and (gated or function in (TANH, SIGMOID, SILU, SOFTSIGN))
-    return function + GATED * gated + EXACT * exact
+    return function + EXACT * (exact and function in (TANH, SIGMOID, SILU, SOFTSIGN))
 
 
-KINDS = {
-    kind(function, gated, exact) for function in NUMBERS.values() for gated in (False, True) for exact in (False, True)
-}
-"""What `activate_rows` knows: every function, alone and gated, quick and exact."""
+KINDS = sorted({kind(function, exact) for function in NUMBERS.values() for exact in (False, True)})
+"""What `activate_rows` knows: every function, quick and exact."""
+
+
+def _sum_up(v: StreamActivations, value: Any, place: Any, fresh: Any) -> None:
+    """Adds ``value`` to what is at ``place``, or puts it there where ``fresh`` has no bits set."""
+    v.store(v.builder.fadd(v.masked(v.load(place), fresh), value), place)
 
 
 @vector_code.intrinsic
@@ -250,29 +252,23 @@ def activate_rows(
 ) -> Any:
     """The activation ``kind`` on ``rows`` × ``vectors``, in place; each row is also added to a row of ``total``.
 
-    ``kind`` is one of `KINDS`, perhaps with `FRESH`. Where it is gated, the gates are ``rows`` rows further on.
+    ``kind`` is one of `KINDS`, perhaps with `FRESH`.
     """
     whole = types.intp
 
     def each(b: Any, arguments: Sequence[Any], kind: int) -> None:
         rows, vectors, out, stride, total, total_stride, slope, kept = arguments
         v = StreamActivations(b, exact=bool(kind & EXACT))
-        slopes, function = v.spread(slope), kind % EXACT
-        mask = v.spread(b.bitcast(kept, v.scalar))
-        further = b.mul(rows, stride)
+        slopes, mask = v.spread(slope), v.spread(b.bitcast(kept, v.scalar))
 
         def row(index: Any, _: Sequence[Any]) -> list[Any]:
             place, beside = v.address(out, b.mul(index, stride)), v.address(total, b.mul(index, total_stride))
-            gates = v.address(place, further)
 
             def step(index: Any, _: Sequence[Any]) -> list[Any]:
                 t = b.mul(index, ir.Constant(_INT, v.lanes))
-                here, there = v.address(place, t), v.address(beside, t)
-                value = v.activate(function, v.load(here), slopes)
-                if kind & GATED:
-                    value = b.fmul(value, v.sigmoid(v.load(v.address(gates, t))))
-                v.store(value, here)
-                v.store(b.fadd(v.masked(v.load(there), mask), value), there)
+                value = v.activate(kind % EXACT, v.load(v.address(place, t)), slopes)
+                v.store(value, v.address(place, t))
+                _sum_up(v, value, v.address(beside, t), mask)
                 return []
 
             vector_code.loop(b, vectors, [], step)
@@ -281,19 +277,58 @@ def activate_rows(
         vector_code.loop(b, rows, [], row)
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        kind, *others = arguments
-        fresh = b.icmp_signed("!=", b.and_(kind, ir.Constant(_INT, FRESH)), ir.Constant(_INT, 0))
-        kept = b.select(fresh, ir.Constant(_CONTROL, 0), ir.Constant(_CONTROL, -1))
-
         def case(number: int) -> None:
-            vector_code.apart(b, f"wavewright_activate_{number}", [*others, kept], partial(each, kind=number))
+            passed = [*arguments[1:], _kept(b, arguments[0])]
+            vector_code.apart(b, f"wavewright_activate_{number}", passed, partial(each, kind=number))
 
-        cases: dict[int, Callable[[], None]] = {number: partial(case, number) for number in sorted(KINDS)}
-        vector_code.switch(b, b.and_(kind, ir.Constant(_INT, FRESH - 1)), cases)
+        cases: dict[int, Callable[[], None]] = {number: partial(case, number) for number in KINDS}
+        vector_code.switch(b, b.and_(arguments[0], ir.Constant(_INT, GATED - 1)), cases)
         return context.get_dummy_value()
 
     signature = types.void(whole, whole, whole, out, whole, total, whole, types.float32)
     return signature, generate
+
+
+@vector_code.intrinsic
+def multiply_gates(
+    typing: Any, kind: Any, rows: Any, vectors: Any, out: Any, stride: Any, total: Any, total_stride: Any
+) -> Any:
+    """``rows`` × ``vectors`` multiplied by the gates, ``rows`` rows further on; each row is also added to a row of
+    ``total``, or put there where ``kind`` has `FRESH`."""
+    whole = types.intp
+
+    def each(b: Any, arguments: Sequence[Any]) -> None:
+        rows, vectors, out, stride, total, total_stride, kept = arguments
+        v = StreamActivations(b)
+        mask, further = v.spread(b.bitcast(kept, v.scalar)), b.mul(rows, stride)
+
+        def row(index: Any, _: Sequence[Any]) -> list[Any]:
+            place, beside = v.address(out, b.mul(index, stride)), v.address(total, b.mul(index, total_stride))
+            gates = v.address(place, further)
+
+            def step(index: Any, _: Sequence[Any]) -> list[Any]:
+                t = b.mul(index, ir.Constant(_INT, v.lanes))
+                value = b.fmul(v.load(v.address(place, t)), v.load(v.address(gates, t)))
+                v.store(value, v.address(place, t))
+                _sum_up(v, value, v.address(beside, t), mask)
+                return []
+
+            vector_code.loop(b, vectors, [], step)
+            return []
+
+        vector_code.loop(b, rows, [], row)
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        vector_code.apart(b, "wavewright_gates", [*arguments[1:], _kept(b, arguments[0])], each)
+        return context.get_dummy_value()
+
+    return types.void(whole, whole, whole, out, whole, total, whole), generate
+
+
+def _kept(b: Any, kind: Any) -> Any:
+    """All bits, or none where ``kind`` has `FRESH`."""
+    fresh = b.icmp_signed("!=", b.and_(kind, ir.Constant(_INT, FRESH)), ir.Constant(_INT, 0))
+    return b.select(fresh, ir.Constant(_CONTROL, 0), ir.Constant(_CONTROL, -1))
 
 
 def _control(b: Any, name: str, place: Any) -> None:
