@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -200,6 +201,34 @@ def test_a_model_file_stands_alone(tmp_path: Path) -> None:
     assert all(torch.equal(value, model.weights[name]) for name, value in weights.items())
     with pytest.raises(ModelFileError, match="no such file"):
         model_file.load(tmp_path / "gone.safetensors")
+
+
+def test_a_model_file_is_the_same_without_torch(tmp_path: Path) -> None:
+    run = create(tmp_path, network=("wavenet", {"size": 3}), rate=44100)
+    weights = {
+        "a": torch.arange(6.0).reshape(2, 3),
+        "b": torch.tensor(5),
+        "c": torch.tensor([True, False]),
+        "d": torch.arange(3, dtype=torch.uint8),
+        "e": torch.tensor(0.5, dtype=torch.float64),
+    }
+    model_file.save(run.model, weights, run.info, step=7, figures={"esr": 0.5})
+    plain, whole = model_file.load_plain(run.model), model_file.load(run.model)
+    assert (plain.kind, plain.config, plain.rate, plain.figures) == (
+        whole.kind,
+        whole.config,
+        whole.rate,
+        whole.figures,
+    )
+    assert plain.weights.keys() == weights.keys()
+    for name, value in weights.items():
+        np.testing.assert_array_equal(plain.weights[name], value.numpy(), strict=True)
+    content = bytearray(run.model.read_bytes())
+    content[-1] ^= 1
+    run.model.write_bytes(content)
+    for read in (model_file.load, model_file.load_plain):
+        with pytest.raises(ModelFileError, match="does not match its seal"):
+            read(run.model)
 
 
 def test_other_processes_of_a_run_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,13 +47,13 @@ def main(words: Sequence[str]) -> int:
         raise SettingsError([f"option --threads = {arguments.threads}: must be at least 1"])
     from wavewright.cli.bar import Bar
     from wavewright.engine.render import RenderError
-    from wavewright.jobs import twin
+    from wavewright.jobs import playing
 
     voice = arguments.voice
-    opened = twin.open_twin(arguments.model, arguments.size)
+    opened = playing.open_playable(arguments.model, arguments.size)
     with Bar(f"rendering through {opened.name}", "samples", voice, opened.rate) as bar:
         try:
-            done: Sequence[Rendered | Failed] = twin.render(
+            done: Sequence[Rendered | Failed] = playing.render(
                 opened,
                 arguments.sources,
                 arguments.output,

@@ -14,16 +14,19 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wavewright.atomic import refuse_existing
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
-from wavewright.audio.resample import StreamResampler
 from wavewright.engine.player import Player, compiled
 from wavewright.errors import DataError, OutputError, WavewrightError
-from wavewright.nets.contract import Network
+from wavewright.nets.plain import PlainNetwork
+
+if TYPE_CHECKING:
+    from wavewright.nets.contract import Network
 
 BLOCK = 1 << 15
 """Samples a block: long enough that calls cost nothing, short enough to stay in the cache."""
@@ -135,7 +138,7 @@ def cores() -> int:
 
 
 def render_files(
-    net: Network,
+    net: Network | PlainNetwork,
     rate: int | None,
     plans: Sequence[RenderPlan],
     *,
@@ -207,7 +210,7 @@ class _Count:
 
 
 def _render(
-    net: Network,
+    net: Network | PlainNetwork,
     rate: int | None,
     planned: RenderPlan,
     threads: int,
@@ -248,7 +251,9 @@ def _render(
 class _Voices:
     """All channels of a file, on up to ``threads`` threads: a player for each."""
 
-    def __init__(self, net: Network, channels: int, threads: int, tell: Callable[[str], None] | None) -> None:
+    def __init__(
+        self, net: Network | PlainNetwork, channels: int, threads: int, tell: Callable[[str], None] | None
+    ) -> None:
         # torch has threads of its own, and channels played apart would not be the same to the bit
         parts = max(1, min(threads, channels)) if compiled(net) else 1
         ends = [channels * (part + 1) // parts for part in range(parts)]
@@ -300,6 +305,8 @@ def _through(voices: _Voices, blocks: Iterator[FloatArray]) -> Iterator[FloatArr
 
 def _resampled(voices: _Voices, info: files.FileInfo, rate: int) -> Iterator[FloatArray]:
     """The same at the network's own rate, with a resampler on either side."""
+    from wavewright.audio.resample import StreamResampler
+
     there = StreamResampler(info.rate, rate, info.channels)
     back = StreamResampler(rate, info.rate, info.channels)
     none = np.zeros((info.channels, 0), np.float32)

@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
 from wavewright.data.store import Store
 from wavewright.engine import render as rendering
 from wavewright.engine.player import Player
-from wavewright.errors import DataError, ModelFileError, PairError, RunError
+from wavewright.errors import DataError, PairError
 from wavewright.formats import nam
 from wavewright.formats.nam_metadata import NamMetadata
-from wavewright.jobs.settings import JOB, STORE
+from wavewright.jobs import playing
+from wavewright.jobs.playing import render
+from wavewright.jobs.settings import STORE
+from wavewright.jobs.trained import trained_network
 from wavewright.metrics import spectral
 from wavewright.metrics.waveform import ErrorSums
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
 from wavewright.train import model_file
 from wavewright.train.run import RunFolder
+
+__all__ = [
+    "Judgement",
+    "Twin",
+    "best_delay",
+    "describe",
+    "evaluate",
+    "export_nam",
+    "held_out",
+    "judge",
+    "open_twin",
+    "overlap",
+    "play",
+    "render",
+]
 
 ALIGN_SECONDS = 0.5
 """How far, either way, the wet of an evaluation pair is looked for."""
@@ -50,40 +66,11 @@ def open_twin(path: Path, size: str | None = None) -> Twin:
         RunError, ModelFileError: there is none, or it is damaged.
     """
     if path.is_dir():
-        run = RunFolder.open(path)
-        if run.job != JOB:
-            raise RunError(f"run {path} belongs to the job {run.job}, not {JOB}; name a run of train emulate")
-        if not run.model.is_file():
-            raise RunError(
-                f"run {path} has no model.safetensors yet: it was stopped before its first validation; resume it"
-            )
-        saved = model_file.load(run.model)
-        if saved.kind is None:
-            raise ModelFileError(f"{run.model} does not say which network it holds; train again")
-        network = registry.from_config(saved.kind, saved.config)
-        _put_weights(network, saved.weights, run.model)
-        network.eval()
-        return Twin(path, network, saved.rate, path.resolve().name, run=run)
-    if not path.exists():
-        raise ModelFileError(f"no run and no model file at {path}; name a run folder or a .nam file")
-    loaded = nam.load(path)
-    net = loaded.net
-    if size is not None:
-        if not loaded.submodels:
-            raise ModelFileError(f"{path} holds one model, not a container of sizes; leave --size away")
-        net = loaded.submodels[0 if size == "lite" else -1].model.net
-    return Twin(path, net, loaded.rate, loaded.metadata.name or path.stem, model=loaded)
-
-
-def _put_weights(network: Network, weights: dict[str, Tensor], source: Path) -> None:
-    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    if wanted != found:
-        wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-        raise ModelFileError(
-            f"{source} does not fit the network it declares ({', '.join(wrong[:3])}): it is damaged; train again"
-        )
-    network.load_state_dict(weights)
+        run = playing.open_run(path)
+        return Twin(path, trained_network(run), run.rate, path.resolve().name, run=run)
+    model = playing.open_model(path)
+    chosen = playing.of_size(model, path, size)
+    return Twin(path, chosen.net, model.rate, model.metadata.name or path.stem, model=model)
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -112,32 +99,7 @@ def describe(path: Path) -> dict[str, Any]:
     return facts
 
 
-# ── render ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def render(
-    twin: Twin,
-    sources: Sequence[Path],
-    output: Path,
-    *,
-    resample: bool = False,
-    subtype: str | None = None,
-    threads: int | None = None,
-    force: bool = False,
-    progress: rendering.Progress | None = None,
-    tell: Callable[[str], None] | None = None,
-) -> list[rendering.Rendered]:
-    """Play files through the twin, block by block, each to its own output file, on ``threads`` threads (None: all).
-
-    Raises:
-        AudioFileError, DataError, OutputError: found for every file before the first is rendered; or on the way, where
-            there is only one.
-        RenderError: of several files some failed on the way; the others are finished.
-    """
-    plans = rendering.plan(sources, output, twin.rate, resample=resample, subtype=subtype, force=force)
-    return rendering.render_files(
-        twin.network, twin.rate, plans, threads=threads, force=force, progress=progress, tell=tell
-    )
+# ── play ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def play(network: Network, dry: FloatArray) -> FloatArray:

@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from torch import Tensor
+from numpy.typing import NDArray
 
 from wavewright.errors import ModelFileError
-from wavewright.train import tensors as tensor_file
+from wavewright.train import sealed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Numbers = TypeVar("Numbers")
 
 FORMAT = 1
 REMEDY = "train again, or name another model"
 
 
 @dataclass(frozen=True)
-class SavedModel:
+class SavedModel(Generic[Numbers]):
     """What a model file holds: build with ``nets.registry.from_config(kind, config)``, then load ``weights``."""
 
-    weights: dict[str, Tensor]
+    weights: dict[str, Numbers]
     kind: str | None
     config: dict[str, Any]
     job: str
@@ -48,16 +53,32 @@ def save(
         "step": step,
         "figures": dict(figures),
     }
-    tensor_file.write(path, weights, facts)
+    from wavewright.train import tensors
+
+    tensors.write(path, weights, facts)
 
 
-def load(path: Path) -> SavedModel:
+def load(path: Path) -> SavedModel[Tensor]:
     """Read a model file.
 
     Raises:
         ModelFileError: it is missing, damaged, or not a model of ours.
     """
-    weights, facts = tensor_file.read(path, ModelFileError, REMEDY)
+    from wavewright.train import tensors
+
+    return _model(path, *tensors.read(path, ModelFileError, REMEDY))
+
+
+def load_plain(path: Path) -> SavedModel[NDArray[Any]]:
+    """Read a model file without torch: its weights are arrays.
+
+    Raises:
+        ModelFileError: as `load`.
+    """
+    return _model(path, *sealed.arrays(path, ModelFileError, REMEDY))
+
+
+def _model(path: Path, weights: dict[str, Numbers], facts: dict[str, Any]) -> SavedModel[Numbers]:
     if facts.get("kind") != "model" or facts.get("format") != FORMAT:
         what = f"{facts.get('kind')} of format {facts.get('format')}"
         raise ModelFileError(f"{path} is a {what}, not a model of format {FORMAT}; {REMEDY}")

@@ -1,0 +1,126 @@
+"""A twin as it plays: opened from a run or a .nam file, and files rendered through it. No torch here, unless a network
+needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from wavewright.engine import render as rendering
+from wavewright.errors import ModelFileError, RunError
+from wavewright.formats import nam
+from wavewright.jobs.settings import JOB
+from wavewright.nets import plain
+from wavewright.nets.plain import PlainNetwork
+from wavewright.train import model_file
+from wavewright.train.run import RunFolder
+
+if TYPE_CHECKING:
+    from wavewright.nets.contract import Network
+
+
+class Playable(Protocol):
+    """What can be played: a network, and its rate in Hz where that is known."""
+
+    @property
+    def network(self) -> Network | PlainNetwork:
+        """The network."""
+
+    @property
+    def rate(self) -> int | None:
+        """Its rate in Hz."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A twin ready to play, and what it is called."""
+
+    network: Network | PlainNetwork
+    rate: int | None
+    name: str
+
+
+def open_playable(path: Path, size: str | None = None) -> Opened:
+    """The twin in a run folder or a .nam file. ``size`` picks from a container: ``lite`` or ``full``.
+
+    Raises:
+        RunError, ModelFileError: there is none, or it is damaged.
+    """
+    if not path.is_dir():
+        model = open_model(path)
+        return Opened(of_size(model, path, size).plain, model.rate, model.metadata.name or path.stem)
+    run = open_run(path)
+    saved = model_file.load_plain(run.model)
+    name = path.resolve().name
+    if saved.kind not in plain.kinds():
+        from wavewright.jobs.trained import trained_network
+
+        return Opened(trained_network(run), saved.rate, name)
+    return Opened(plain.from_names(saved.kind, saved.config, saved.weights, str(run.model)), saved.rate, name)
+
+
+def open_run(path: Path) -> RunFolder:
+    """The run of a twin that has a model.
+
+    Raises:
+        RunError: it is of another job, or was stopped before it had one.
+    """
+    run = RunFolder.open(path)
+    if run.job != JOB:
+        raise RunError(f"run {path} belongs to the job {run.job}, not {JOB}; name a run of train emulate")
+    if not run.model.is_file():
+        raise RunError(
+            f"run {path} has no model.safetensors yet: it was stopped before its first validation; resume it"
+        )
+    return run
+
+
+def open_model(path: Path) -> nam.NamModel:
+    """The .nam file at ``path``.
+
+    Raises:
+        ModelFileError: there is none, or it cannot be read.
+    """
+    if not path.exists():
+        raise ModelFileError(f"no run and no model file at {path}; name a run folder or a .nam file")
+    return nam.load(path)
+
+
+def of_size(model: nam.NamModel, path: Path, size: str | None) -> nam.NamModel:
+    """The model of ``size`` in a container; the whole file where None.
+
+    Raises:
+        ModelFileError: a size was asked for, and the file holds one model alone.
+    """
+    if size is None:
+        return model
+    if not model.submodels:
+        raise ModelFileError(f"{path} holds one model, not a container of sizes; leave --size away")
+    return model.submodels[0 if size == "lite" else -1].model
+
+
+def render(
+    twin: Playable,
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    resample: bool = False,
+    subtype: str | None = None,
+    threads: int | None = None,
+    force: bool = False,
+    progress: rendering.Progress | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> list[rendering.Rendered]:
+    """Play files through the twin, block by block, each to its own output file, on ``threads`` threads (None: all).
+
+    Raises:
+        AudioFileError, DataError, OutputError: found for every file before the first is rendered; or on the way, where
+            there is only one.
+        RenderError: of several files some failed on the way; the others are finished.
+    """
+    plans = rendering.plan(sources, output, twin.rate, resample=resample, subtype=subtype, force=force)
+    return rendering.render_files(
+        twin.network, twin.rate, plans, threads=threads, force=force, progress=progress, tell=tell
+    )
