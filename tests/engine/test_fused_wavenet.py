@@ -14,6 +14,8 @@ from torch import Tensor
 from wavewright.engine import fused_wavenet
 from wavewright.engine.fused_wavenet import prepare, supports, valid_forward
 from wavewright.errors import SettingsError
+from wavewright.nets.gated_wavenet import GatedWaveNet
+from wavewright.nets.gated_wavenet_config import GatedWaveNetConfig
 from wavewright.nets.wavenet import WaveNet
 from wavewright.nets.wavenet_config import ACTIVATIONS, PRESETS, Activation, LayerArrayConfig, WaveNetConfig
 
@@ -27,14 +29,22 @@ def layer_array(
     )
 
 
-def build(config: WaveNetConfig, dtype: torch.dtype = torch.float64, seed: int = 0) -> WaveNet:
+def build(
+    config: WaveNetConfig | GatedWaveNetConfig, dtype: torch.dtype = torch.float64, seed: int = 0
+) -> WaveNet | GatedWaveNet:
     torch.manual_seed(seed)
+    if isinstance(config, GatedWaveNetConfig):
+        gated = GatedWaveNet(config)
+        with torch.no_grad():
+            for name, parameter in gated.named_parameters():
+                parameter.mul_(float(torch.rand(()) + 1) if "slope" in name else 1.5)
+        return gated.to(dtype)
     net = WaveNet(config).to(dtype)
     net.head_scale.fill_(0.7)  # large enough that errors are seen
     return net
 
 
-def gradients(net: WaveNet, y: Tensor, by: Tensor, *inputs: Tensor) -> list[Tensor]:
+def gradients(net: WaveNet | GatedWaveNet, y: Tensor, by: Tensor, *inputs: Tensor) -> list[Tensor]:
     trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
     return list(torch.autograd.grad(y, [*inputs, *trained], by))
 
@@ -74,11 +84,19 @@ BENT = WaveNetConfig(
         ),
     )
 )  # fmt: skip
-CHECKED = {"two arrays": TWO_ARRAYS, "leaky": LEAKY, "wide input": WIDE_INPUT, "gated": GATED, "bent": BENT}
+ANN_AUDIO = GatedWaveNetConfig(channels=3, skip_channels=2, depth=3, blocks=2, kernel_size=3)
+CHECKED = {
+    "aNN_Audio's": ANN_AUDIO,
+    "two arrays": TWO_ARRAYS,
+    "leaky": LEAKY,
+    "wide input": WIDE_INPUT,
+    "gated": GATED,
+    "bent": BENT,
+}
 
 
 @pytest.mark.parametrize("config", CHECKED.values(), ids=CHECKED)
-def test_gradcheck(config: WaveNetConfig) -> None:
+def test_gradcheck(config: WaveNetConfig | GatedWaveNetConfig) -> None:
     net = build(config)
     x = torch.randn(2, net.in_channels, net.receptive_field + 3, dtype=torch.float64, requires_grad=True)
     weights = [parameter for parameter in net.parameters() if parameter.requires_grad]
@@ -93,11 +111,11 @@ def trunk(gated: bool) -> WaveNetConfig:
     )
 
 
-SIZES = {**PRESETS, "trunk": trunk(False), "gated trunk": trunk(True)}
+SIZES = {**PRESETS, "aNN_Audio's": GatedWaveNetConfig(depth=12), "trunk": trunk(False), "gated trunk": trunk(True)}
 
 
 @pytest.mark.parametrize("config", SIZES.values(), ids=SIZES)
-def test_every_size_gives_torchs_values_and_gradients(config: WaveNetConfig) -> None:
+def test_every_size_gives_torchs_values_and_gradients(config: WaveNetConfig | GatedWaveNetConfig) -> None:
     # The oracle computes in double precision: what is compared is the fused kernels' own rounding.
     exact, net = build(config), build(config, torch.float32)
     x = torch.randn(2, net.in_channels, net.receptive_field + 1499) * 0.5
@@ -108,7 +126,8 @@ def test_every_size_gives_torchs_values_and_gradients(config: WaveNetConfig) -> 
     assert got.shape == want.shape
     assert (got - want).abs().max() < 2e-6 * want.abs().max()
     for mine, theirs in zip(gradients(net, got, by.float()), gradients(exact, want, by), strict=True):
-        assert (mine - theirs).norm() <= 1e-5 * theirs.norm()
+        # A slope's gradient is a sum of many that cancel: torch in single precision is 4e-5 off, too.
+        assert (mine - theirs).norm() <= (1e-4 if theirs.ndim == 0 else 1e-5) * theirs.norm()
 
 
 @st.composite
@@ -146,6 +165,29 @@ def test_any_stack_gives_torchs_gradients(config: WaveNetConfig, outputs: int, b
     net = build(config)
     assert supports(net)
     x = torch.randn(batch, net.in_channels, net.receptive_field - 1 + outputs, dtype=torch.float64, requires_grad=True)
+    want, got = net.valid(x), valid_forward(net, x)
+    by = torch.randn_like(want)
+    torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-11)
+    for mine, theirs in zip(gradients(net, got, by, x), gradients(net, want, by, x), strict=True):
+        assert (mine - theirs).norm() <= 1e-11 * (1 + theirs.norm())
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    st.builds(
+        GatedWaveNetConfig,
+        channels=st.integers(1, 17),
+        skip_channels=st.integers(1, 17),
+        depth=st.integers(1, 9),
+        blocks=st.integers(1, 2),
+        kernel_size=st.integers(1, 4),
+    ),
+    st.integers(1, 2000),
+)
+def test_any_gated_stack_gives_torchs_gradients(config: GatedWaveNetConfig, outputs: int) -> None:
+    net = build(config)
+    assert supports(net)
+    x = torch.randn(2, 1, net.receptive_field - 1 + outputs, dtype=torch.float64, requires_grad=True)
     want, got = net.valid(x), valid_forward(net, x)
     by = torch.randn_like(want)
     torch.testing.assert_close(got, want, rtol=1e-11, atol=1e-11)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import numpy as np
 import torch
@@ -23,10 +23,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from wavewright.engine.gated_writer import gated_weights, write_gated_program
 from wavewright.engine.stack_kernels import run_backward, run_forward
 from wavewright.engine.stack_program import QUANTUM, StackProgram
 from wavewright.engine.stack_writer import supported, write_program
 from wavewright.engine.vector_code import VECTOR_BYTES
+from wavewright.nets.contract import Network
+from wavewright.nets.gated_wavenet import GatedWaveNet
+from wavewright.nets.gated_wavenet_config import GatedWaveNetConfig
 from wavewright.nets.wavenet import WaveNet, valid_length
 from wavewright.nets.wavenet_config import WaveNetConfig
 
@@ -37,23 +41,23 @@ KEPT_SIZES = 8
 """How many sizes of buffers the pool remembers: two for each length of window in use."""
 
 Array = NDArray[Any]
+Config = WaveNetConfig | GatedWaveNetConfig
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def supports(net: nn.Module) -> bool:
-    """Whether `valid_forward` has kernels for ``net`` as it is: in CPU memory, float32 or float64.
+def supports(net: nn.Module) -> TypeGuard[WaveNet | GatedWaveNet]:
+    """Whether `valid_forward` has kernels for ``net`` as it is: a WaveNet in CPU memory, float32 or float64.
 
-    All of its heads but the last must be one sample long, as in every network in use.
+    All heads of a .nam WaveNet but the last must be one sample long, as in every network in use.
     """
-    if not isinstance(net, WaveNet) or not supported(net.config):
+    if not isinstance(net, GatedWaveNet) and not (isinstance(net, WaveNet) and supported(net.config)):
         return False
-    weights = _weights(net)
-    kinds = {(weight.device.type, weight.dtype) for weight in weights}
+    kinds = {(weight.device.type, weight.dtype) for weight in net.parameters()}
     return len(kinds) == 1 and kinds <= {("cpu", torch.float32), ("cpu", torch.float64)}
 
 
-def valid_forward(net: WaveNet, x: Tensor) -> Tensor:
+def valid_forward(net: Network, x: Tensor) -> Tensor:
     """``net.valid(x)``, faster: ``x`` (batch, channels, receptive field − 1 + time) → (batch, channels, time).
 
     Where `supports` says no, or ``x`` is not of the weights' type, torch does it. Differentiable once.
@@ -69,12 +73,13 @@ def valid_forward(net: WaveNet, x: Tensor) -> Tensor:
     if not supports(net) or x.device.type != "cpu" or x.dtype != next(net.parameters()).dtype or x.ndim != 3:
         return net.valid(x)
     valid_length(net, x)
-    weights = torch.cat([weight.reshape(-1) for weight in _weights(net)])
+    listed = gated_weights(net) if isinstance(net, GatedWaveNet) else _weights(net)
+    weights = torch.cat([weight.reshape(-1) for weight in listed])
     if torch.is_grad_enabled() and (x.requires_grad or weights.requires_grad):
         y = _Stack.apply(x, weights, net.config)  # type: ignore[no-untyped-call]
     else:
         y = torch.from_numpy(_forward(x.detach(), weights.detach(), net.config, keep=False)[0])
-    return torch.as_tensor(net.head_scale * y)
+    return y if isinstance(net, GatedWaveNet) else torch.as_tensor(net.head_scale * y)
 
 
 def prepare(tell: Callable[[str], None], dtype: torch.dtype = torch.float32) -> None:
@@ -93,7 +98,8 @@ def prepare(tell: Callable[[str], None], dtype: torch.dtype = torch.float32) -> 
 
 
 def _weights(net: WaveNet) -> list[Tensor]:
-    """The parameters in the order in which `stack_writer` numbers them; the last stream's 1×1 leads nowhere."""
+    """The parameters of a .nam WaveNet in the order in which `stack_writer` numbers them; the last stream's 1×1 leads
+    nowhere."""
     weights: list[Tensor] = []
     last = len(net.arrays) - 1
     for position, array in enumerate(net.each_array()):
@@ -115,7 +121,7 @@ class _Stack(torch.autograd.Function):
     """The stack before ``head_scale`` as one differentiable step of ``x`` and all weights in a row."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weights: Tensor, config: WaveNetConfig) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weights: Tensor, config: Config) -> Tensor:
         y, arenas = _forward(x.detach(), weights.detach(), config, keep=True)
         ctx.config, ctx.length = config, x.shape[-1]
         ctx.save_for_backward(weights, *map(torch.from_numpy, arenas))
@@ -142,23 +148,32 @@ class _Item:
     program: StackProgram
 
 
-def _items(config: WaveNetConfig, batch: int, outputs: int, dtype: np.dtype[Any]) -> list[_Item]:
+def _writer(config: Config, dtype: np.dtype[Any]) -> Callable[[int], StackProgram]:
+    """What writes the program of a window of so many outputs."""
+    lanes = VECTOR_BYTES // dtype.itemsize
+    if isinstance(config, GatedWaveNetConfig):
+        return lambda outputs: write_gated_program(config, outputs, lanes)
+    return lambda outputs: write_program(config, outputs, lanes)
+
+
+def _items(config: Config, batch: int, outputs: int, dtype: np.dtype[Any]) -> list[_Item]:
     """The batch cut into pieces of at most `LONGEST` outputs, in a fixed order."""
     size = -(-outputs // -(-outputs // LONGEST))
-    lanes = VECTOR_BYTES // dtype.itemsize
+    write = _writer(config, dtype)
     return [
-        _Item(index, start, length, write_program(config, length, lanes))
+        _Item(index, start, length, write(length))
         for index in range(batch)
         for start in range(0, outputs, size)
         for length in [min(size, outputs - start)]
     ]
 
 
-def _forward(x: Tensor, weights: Tensor, config: WaveNetConfig, keep: bool) -> tuple[Array, list[Array]]:
+def _forward(x: Tensor, weights: Tensor, config: Config, keep: bool) -> tuple[Array, list[Array]]:
     """The output (batch, channels, time) and, if they are to be kept, the arenas of all items."""
     dry, flat = x.numpy(), np.append(weights.numpy(), 0).astype(weights.numpy().dtype)
-    batch, outputs = x.shape[0], x.shape[-1] - config.receptive_field + 1
-    y = np.empty((batch, config.arrays[-1].head_size, outputs), flat.dtype)
+    some = _writer(config, flat.dtype)(1)
+    batch, outputs = x.shape[0], x.shape[-1] - some.warm_up
+    y = np.empty((batch, some.output.channels, outputs), flat.dtype)
     packed: dict[int, Array] = {}
 
     def run(item: _Item) -> Array | None:
@@ -192,13 +207,13 @@ def _fill(arena: Array, program: StackProgram, source: Array) -> None:
 
 
 def _backward(
-    gradient: Tensor, weights: Tensor, config: WaveNetConfig, arenas: list[Array], length: int, by_input: bool
+    gradient: Tensor, weights: Tensor, config: Config, arenas: list[Array], length: int, by_input: bool
 ) -> tuple[Array, Array]:
     """The gradients by the input (batch, channels, ``length``; zeros unless ``by_input``) and by the weights."""
     wet, flat = gradient.numpy(), np.append(weights.numpy(), 0).astype(weights.numpy().dtype)
     items = _items(config, wet.shape[0], wet.shape[-1], flat.dtype)
     packed = {id(item.program): flat[item.program.backward.weights] for item in items}
-    channels = config.arrays[0].input_size if by_input else 0
+    channels = items[0].program.input.channels if by_input else 0
 
     def run(work: tuple[_Item, Array]) -> tuple[Array, Array]:
         (item, arena), program = work, work[0].program

@@ -33,6 +33,7 @@ import numpy as np
 
 from wavewright.engine.activations import KEEPS_INPUT, NUMBERS, RECTIFIER, slope_of
 from wavewright.engine.pointwise import GATED, GRADIENT
+from wavewright.engine.program_writer import ProgramWriter
 from wavewright.engine.stack_program import (
     BLOCK,
     GATE,
@@ -40,12 +41,8 @@ from wavewright.engine.stack_program import (
     NONE,
     QUANTUM,
     IntArray,
-    Listing,
-    Memory,
     Rows,
     StackProgram,
-    rounded,
-    tile_outputs,
 )
 from wavewright.nets.wavenet_config import Activation, LayerArrayConfig, WaveNetConfig
 
@@ -97,32 +94,12 @@ class _Array:
     head_bias: IntArray | None  # (head size, 1)
 
 
-class _Writer:
-    """Lays out the memory and writes both programs, array by array and layer by layer."""
+class _Writer(ProgramWriter):
+    """Writes both programs, array by array and layer by layer."""
 
     def __init__(self, config: WaveNetConfig, outputs: int, lanes: int) -> None:
+        super().__init__(config.receptive_field - 1, config.arrays[0].input_size, outputs, lanes)
         self.config = config
-        self.warm_up = config.receptive_field - 1
-        self.samples = self.warm_up + outputs
-        self.padded = rounded(self.samples, QUANTUM)
-        self.long = self.padded + QUANTUM
-        self.memory, self.workspace = Memory(), Memory()
-        self.columns: list[int] = []
-        self.forward, self.backward = Listing(self.columns, lanes), Listing(self.columns, lanes)
-        self.parameters = 0
-        self.futures: list[list[int]] = []
-        self.input = self.memory.rows(config.arrays[0].input_size, self.long)
-        self.ones = self.memory.rows(1, self.long)
-        zero = self.memory.rows(1, self.long)
-        self.zero = Rows(zero.first, 0, 1)
-        nought = self.workspace.rows(1, BLOCK)
-        self.nought = Rows(nought.first, 0, 1)
-
-    def take(self, *shape: int) -> IntArray:
-        """The numbers of the next parameters, in the shape that they have."""
-        first = self.parameters
-        self.parameters += int(np.prod(shape))
-        return np.arange(first, self.parameters, dtype=np.int64).reshape(shape)
 
     def write(self) -> StackProgram:
         """Both programs for the whole network."""
@@ -137,16 +114,10 @@ class _Writer:
         self._head(last, output, final)
 
         gradient = self.workspace.rows(last.config.head_size, BLOCK + last.config.head_kernel_size - 1)
-        self._look_ahead(gradient, last.config.head_kernel_size - 1)
+        self.look_ahead(gradient, last.config.head_kernel_size - 1)
         stack = (self.warm_up - last.config.head_kernel_size + 1) // QUANTUM * QUANTUM
         input_gradient = self._backward(arrays, gradient, stack, final)
-        places = np.array([self.backward.places[index] for index in range(self.parameters)], np.int64)
-        return StackProgram(
-            self.samples, self.padded, self.warm_up, self.memory.size, self.workspace.size + QUANTUM,
-            self.backward.sums, np.array(self.columns, np.int64), self.forward.finished(), self.backward.finished(),
-            places, np.array(self.futures, np.int64).reshape(-1, 4), self.input, self.ones,
-            self.zero, output, gradient, self.nought, input_gradient,
-        )  # fmt: skip
+        return self.finished(output, gradient, input_gradient)
 
     def _array(self, config: LayerArrayConfig, before: _Array | None, reach: int) -> tuple[_Array, int]:
         """Writes an array's forward pass; ``reach`` counts the samples lost at the start so far."""
@@ -216,11 +187,6 @@ class _Writer:
             return columns, weights
         return [*columns, *self.ones.each()], np.concatenate([weights, array.head_bias], axis=1)
 
-    def _look_ahead(self, rows: Rows, samples: int) -> None:
-        if samples:
-            padded = rounded(rows.channels, tile_outputs(rows.channels))
-            self.futures.append([rows.first, rows.stride, padded, samples])
-
     def _backward(self, arrays: list[_Array], gradient: Rows, stack: int, final: int) -> Rows:
         """Writes the gradients, last array first; ``gradient`` is the output's, ``stack`` the head sums' first sample.
 
@@ -269,7 +235,7 @@ class _Writer:
         returns the rows of the stream's before it, from sample ``before`` on."""
         channels, width, ones = layer.x.channels, layer.a.channels, self.ones.first
         dz = self.workspace.rows(layer.kept.channels, BLOCK + layer.ahead)
-        self._look_ahead(dz, layer.ahead)
+        self.look_ahead(dz, layer.ahead)
         function, slope = NUMBERS[layer.activation.name], slope_of(layer.activation)
         da = self.workspace.rows(width, BLOCK) if layer.gated else dz
         sources_of_a, back = [], np.zeros((width, 0), np.int64)
