@@ -25,19 +25,20 @@ DOUBT = 1e-5
 
 
 def _exponential(v: Vectors, x: Any) -> Any:
-    """eˣ in double precision for x ≤ 0, to 2e-16 relative; below −708 it is e⁻⁷⁰⁸.
+    """eˣ in double precision for x ≤ 0, to 2e-16 relative; below −708 it is 0.
 
     x = k ln 2 + r, |r| ≤ ln 2 / 2, and the series of e^r to its 13th term.
     """
     b = v.builder
     least = v.constant(-708.0)
-    x = b.select(b.fcmp_ordered("<", x, least), least, x)
+    nothing = b.fcmp_ordered("<", x, least)
+    x = b.select(nothing, least, x)
     k = v.call("rint", b.fmul(x, v.constant(1.4426950408889634)))
     r = v.multiply_add(k, v.constant(-6.93147180369123816490e-01), x)
     r = v.multiply_add(k, v.constant(-1.90821492927058770002e-10), r)
     bits = b.add(b.fptosi(k, v.whole), ir.Constant(v.whole, [1023] * v.lanes))
     power = b.bitcast(b.shl(bits, ir.Constant(v.whole, [52] * v.lanes)), v.type)
-    return b.fmul(v.polynomial(r, [1 / math.factorial(n) for n in range(13)]), power)
+    return b.select(nothing, v.zero, b.fmul(v.polynomial(r, [1 / math.factorial(n) for n in range(13)]), power))
 
 
 def _quick_exponential(v: Vectors, x: Any) -> Any:
@@ -54,34 +55,28 @@ def _quick_exponential(v: Vectors, x: Any) -> Any:
 
 
 @vector_code.intrinsic
-def _weigh(typing: Any, logits: Any, groups: Any, largest: Any, inverse: Any, weights: Any, sums: Any) -> Any:
-    """``weights = exp((logits − largest) · inverse)`` and the ``sums`` of each group of `LANES`; returns their sum."""
+def _weigh(typing: Any, logits: Any, groups: Any, largest: Any, inverse: Any, weights: Any) -> Any:
+    """``weights = exp((logits − largest) · inverse)`` over ``groups`` of `LANES`; returns their sum."""
 
     def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        logits, groups, largest, inverse, weights, sums = arguments
+        logits, groups, largest, inverse, weights = arguments
         v = Vectors(b, types.float64)
         most, factor = v.spread(b.fpext(largest, v.scalar)), v.spread(inverse)
         singles = ir.VectorType(ir.FloatType(), v.lanes)
 
-        def group(index: Any, state: Sequence[Any]) -> list[Any]:
-            first, total = b.mul(index, ir.Constant(INT, LANES)), v.zero
-            for part in range(0, LANES, v.lanes):
-                place = b.add(first, ir.Constant(INT, part))
-                row = b.load(b.bitcast(v.address(logits, place), singles.as_pointer()))
-                row.align = 4
-                weight = _exponential(v, b.fmul(b.fsub(b.fpext(row, v.type), most), factor))
-                v.store(weight, v.address(weights, place))
-                total = b.fadd(total, weight)
-            v.builder.store(
-                b.extract_element(v.lane_sums([total]), ir.Constant(ir.IntType(32), 0)), v.address(sums, index)
-            )
-            return [b.fadd(state[0], total)]
+        def step(index: Any, state: Sequence[Any]) -> list[Any]:
+            place = b.mul(index, ir.Constant(INT, v.lanes))
+            row = b.load(b.bitcast(v.address(logits, place), singles.as_pointer()))
+            row.align = 4
+            weight = _exponential(v, b.fmul(b.fsub(b.fpext(row, v.type), most), factor))
+            v.store(weight, v.address(weights, place))
+            return [b.fadd(state[0], weight)]
 
-        (total,) = vector_code.loop(b, groups, [v.zero], group)
+        vectors = b.mul(groups, ir.Constant(INT, LANES // v.lanes))
+        (total,) = vector_code.loop(b, vectors, [v.zero], step)
         return b.extract_element(v.lane_sums([total]), ir.Constant(ir.IntType(32), 0))
 
-    double = types.float64
-    return double(logits, types.intp, types.float32, double, weights, sums), generate
+    return types.float64(logits, types.intp, types.float32, types.float64, weights), generate
 
 
 @vector_code.intrinsic
@@ -226,20 +221,19 @@ def _find(weights, sums, levels, wanted):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy")
 def _draw_exactly(logits, levels, largest, uniform, temperature, top_k, top_p, scratch, heap):  # type: ignore[no-untyped-def]
-    """A code by the rule, in float64."""
+    """A code by the rule, in float64, added up one after the other as the rule does."""
     groups = (levels + LANES - 1) // LANES
-    weights, sums, kept = at(scratch, 0), at(scratch, LANES * groups), at(scratch, 2 * LANES * groups)
-    total = _weigh(logits, groups, largest, 1.0 / temperature, weights, sums)
+    weights, kept = at(scratch, 0), at(scratch, LANES * groups)
+    total = _weigh(logits, groups, largest, 1.0 / temperature, weights)
     if top_k != 0 or top_p < 1:
         _keep(logits, levels, top_k, top_p, total, weights, at(heap, 0), kept)
-        total = 0.0
-        for group in range(groups):
-            share = 0.0
-            for code in range(group * LANES, (group + 1) * LANES):
-                share += weights[code]
-            sums[group] = share
-            total += share
-    code, _ = _find(weights, sums, levels, uniform * total)
+    total = 0.0
+    for code in range(levels):
+        total += weights[code]
+    wanted, code, reached = uniform * total, 0, weights[0]
+    while code < levels - 1 and reached <= wanted:
+        code += 1
+        reached += weights[code]
     while code > 0 and weights[code] == 0:  # rounding led beyond the last that was kept
         code -= 1
     return code
@@ -249,8 +243,8 @@ def _draw_exactly(logits, levels, largest, uniform, temperature, top_k, top_p, s
 def draw_softmax(logits, levels, uniform, temperature, top_k, top_p, scratch, quick, heap):  # type: ignore[no-untyped-def]
     """A code, and its −ln p at temperature 1, all codes kept.
 
-    ``logits`` come in whole vectors, those beyond ``levels`` as low as can be. ``scratch`` (float64) has room for three
-    times as many numbers, ``quick`` (float32) for twice, ``heap`` for as many whole ones. What single precision is
+    ``logits`` come in whole vectors, those beyond ``levels`` as low as can be. ``scratch`` (float64) and
+    ``quick`` (float32) have room for twice as many numbers, ``heap`` for as many whole ones. What single precision is
     certain of is not computed again.
     """
     vectors = (levels + LANES - 1) // LANES

@@ -104,6 +104,8 @@ class Sampler:
         program = Program(streams, weights == "int8", net.controls)
         with torch.no_grad():
             said = writer(net, program)
+        self.weight_bytes = program.reads
+        """Bytes of weights that are read for one sample of all streams, on average."""
         self._prepare(program, said)
         self.reset()
 
@@ -150,7 +152,7 @@ class Sampler:
             components, limits = distribution.components, distribution.log_scales
         self._distribution = (said, program.controls.x, distribution.levels, components, np.array(limits))
         count = 0 if mixture else padded(distribution.levels)
-        self._scratch = (np.zeros(3 * count), np.zeros(2 * count, np.float32), np.zeros(count, np.int64))
+        self._scratch = (np.zeros(2 * count), np.zeros(2 * count, np.float32), np.zeros(count, np.int64))
 
     def reset(self) -> None:
         """Forgets all: the next sample is the first of a sound."""

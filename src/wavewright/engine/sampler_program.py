@@ -119,6 +119,8 @@ class Program:
     floats: int = 0
     bytes: int = 0
     rings: int = 0
+    reads: float = 0.0
+    """Bytes of weights that products read for one sample, on average."""
     fills: list[tuple[int, FloatArray]] = field(default_factory=list)
     """Places in a stream's row that do not begin as zeros."""
     byte_fills: list[tuple[int, NDArray[np.uint8]]] = field(default_factory=list)
@@ -243,7 +245,7 @@ class Program:
         first = len(self.segments)
         for weights, source in parts:
             assert weights.shape == (outputs, source.count), (weights.shape, outputs, source)
-            self._segment(weights, source, tile_vectors(padded(outputs) // LANES, self.streams))
+            self._segment(weights, source, tile_vectors(padded(outputs) // LANES, self.streams), period)
         self.do(
             PRODUCT, period, out=out, vectors=padded(outputs) // LANES, segment=first, segments=len(parts),
             bias=NOWHERE if bias is None else self.share(bias), **_start(start),
@@ -297,9 +299,9 @@ class Program:
         vectors = padded(units.count) // LANES
         tiles = [3 * size for size in unit_tiles(vectors, self.streams)]
         first = len(self.segments)
-        self._segment(own, units, tiles)
+        self._segment(own, units, tiles, period)
         if below is not None:
-            self._segment(*below, tiles)
+            self._segment(*below, tiles, period)
         self._widest = max(self._widest, 4 * LANES * vectors)
         shadow = self.room_for_bytes(units.count) if self.quantised else self.room(units.count)
         begin = Begin(NOWHERE) if begin is None else begin
@@ -309,7 +311,7 @@ class Program:
             below=NOWHERE if below is None else first + 1,
         )  # fmt: skip
 
-    def _segment(self, weights: FloatArray, source: Source, tiles: list[int]) -> None:
+    def _segment(self, weights: FloatArray, source: Source, tiles: list[int], period: int) -> None:
         """Appends a segment: its weights in the order of ``tiles``."""
         row = [0] * SEGMENT_FIELDS
         as_bytes = self.quantised and source.bytes_at != NOWHERE
@@ -323,6 +325,8 @@ class Program:
             self._shared.append(pack(weights, tiles))
             self._shared_size += self._shared[-1].size
         self.segments.append(row)
+        if period != ON_CONTROLS:
+            self.reads += (self._cells[-1] if as_bytes else self._shared[-1]).nbytes / period
 
     def zeros(self) -> int:
         """A place beside the weights with as many zeros as the longest row has numbers."""
