@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse, value_of
-from wavewright.errors import SettingsError
+from wavewright.errors import RunError, SettingsError
 from wavewright.jobs.generate_settings import GenerateSettings
 from wavewright.jobs.settings import EmulateSettings
 from wavewright.settings import did_you_mean, from_mapping
@@ -74,7 +74,7 @@ def main(words: Sequence[str]) -> int:
 
 def train_emulate(words: Sequence[str]) -> int:
     """``wavewright train emulate DRY WET -o RUN``."""
-    arguments = parse(EmulateArguments, "train emulate", words, _kept_settings(EmulateSettings, words))
+    arguments = parse(EmulateArguments, "train emulate", words, _kept_settings("emulate", EmulateSettings, words))
     given = arguments.recordings
     if len(given) != 2 and not (arguments.resume and not given):
         raise SettingsError([f"train emulate wants two recordings, DRY and WET; {len(given)} were given"])
@@ -117,7 +117,7 @@ def train_emulate(words: Sequence[str]) -> int:
 
 def train_generate(words: Sequence[str]) -> int:
     """``wavewright train generate FOLDER -o RUN``."""
-    kept = _kept_settings(GenerateSettings, words) or GenerateSettings()
+    kept = _kept_settings("generate", GenerateSettings, words) or GenerateSettings()
     arguments = parse(GenerateArguments, "train generate", words, kept)
     if not arguments.sources and not arguments.resume:
         raise SettingsError(["train generate wants a folder of sounds; none was given"])
@@ -159,14 +159,17 @@ def train_generate(words: Sequence[str]) -> int:
     return 130 if outcome.status == "interrupted" else 0
 
 
-def _kept_settings(kind: type[Any], words: Sequence[str]) -> Any:
+def _kept_settings(job: str, kind: type[Any], words: Sequence[str]) -> Any:
     """With ``--resume``, the settings that the run was begun with: they are the defaults, and flags win over them."""
     folder = value_of(words, "-o", "--output")
     if "--resume" not in words or folder is None:
         return None
     from wavewright.train.run import RunFolder
 
-    kept = from_mapping(kind, RunFolder.open(Path(folder)).settings)
+    run = RunFolder.open(Path(folder))
+    if run.job != job:
+        raise RunError(f"run {folder} belongs to the job {run.job}, not {job}; resume it with train {run.job}")
+    kept = from_mapping(kind, run.settings)
     if any(value_of(words, f"--{name.replace('_', '-')}") for name in (*BUDGETS, "until", "until_esr", "until_bits")):
         return replace(kept, train=with_budget(kept.train))  # the budget on the command line replaces the old one
     return kept
