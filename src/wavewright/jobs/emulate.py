@@ -31,7 +31,6 @@ from wavewright.jobs.settings import STORE as STORE
 from wavewright.metrics.waveform import ErrorSums
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
-from wavewright.nets.wavenet import WaveNet
 from wavewright.settings import problems_of, to_mapping
 from wavewright.train.distributed import choose_device
 from wavewright.train.loop import Outcome
@@ -121,7 +120,7 @@ class EmulateTask:
         self.dry, self.wet, self.rate = dry, wet, rate
         self.context = network.receptive_field - 1
         # on a CPU several times faster than torch; elsewhere, and for other networks, it is network.valid itself
-        self.hear = partial(fused_wavenet.valid_forward, network) if isinstance(network, WaveNet) else network.valid
+        self.hear = partial(fused_wavenet.valid_forward, network)
         parts = split(
             dry.shape[1],
             rate,
@@ -243,7 +242,7 @@ def learn(
     task: EmulateTask, settings: EmulateSettings, run: RunFolder, reporter: Reporter, *, resume: bool = False
 ) -> Outcome:
     """Train, with kernels compiled before the clock starts."""
-    if isinstance(task.network, WaveNet) and choose_device(settings.train.device).type == "cpu":
+    if fused_wavenet.supports(task.network) and choose_device(settings.train.device).type == "cpu":
         fused_wavenet.prepare(reporter.say)
     return run_training(task, settings.train, run, resume=resume, reporter=reporter)
 
