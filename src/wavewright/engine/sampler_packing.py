@@ -60,8 +60,8 @@ def unit_tiles(vectors: int, streams: int) -> list[int]:
 def stream_groups(streams: int, widest: int) -> list[int]:
     """How ``streams`` are cut into the groups that tiles of ``widest`` vectors may have: as few as can be, even.
 
-    >>> sum(stream_groups(11, 1)), stream_groups(2, 1)
-    (11, [2])
+    >>> sum(stream_groups(11, 1)), sum(stream_groups(2, 1))
+    (11, 2)
     """
     served = sorted(SHAPES[widest], reverse=True)
     fewest: list[list[int]] = [[]]
