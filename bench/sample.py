@@ -9,8 +9,8 @@ of all streams together, × real time at 16 kHz. Weights are as they are drawn, 
 
 The limit is the larger of two times: what the multiply-adds take with everything in registers, in single precision or
 as bytes, and what it takes to read as many bytes as the weights have, over and over. Activations and the draws count
-for nothing in it. torch is the plain loop: one forward pass a sample, the draw of `wavewright.nets.distributions`, all
-streams in a batch.
+for nothing in it. torch is a plain loop over samples (`plain_samplers`), all streams in a batch, which draws the same
+codes from the same random numbers.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ import torch
 from llvmlite import ir
 
 from page import machine, write_section
+from plain_samplers import PlainSampler
 from wavewright.engine import vector_code
 from wavewright.engine.integer_dots import IntegerDots
 from wavewright.engine.sampler import Choice, Sampler
 from wavewright.engine.sampler_program import aligned
 from wavewright.engine.vector_code import INT, Vectors, types
 from wavewright.nets.audio_rnn import AudioRNN, AudioRNNConfig
-from wavewright.nets.distributions import draw
 from wavewright.nets.generator import Generator
 from wavewright.nets.sample_rnn import SampleRNN, SampleRNNConfig
 from wavewright.nets.sample_wavenet import SampleWaveNet, SampleWaveNetConfig
@@ -179,26 +179,6 @@ def sampling(net: Generator, sampler: Sampler) -> Work:
     return timed(run(time), 1 / time)
 
 
-class TorchLoop:
-    """One forward pass a sample, all streams in a batch."""
-
-    def __init__(self, net: Generator, streams: int) -> None:
-        self.net, self.streams = net, streams
-        self.code = torch.full((streams,), net.distribution.levels // 2)
-        self.uniforms = torch.rand((streams, net.distribution.draws), dtype=torch.float64)
-        self.state: Any = None
-
-    @torch.no_grad()
-    def run(self, time: int) -> None:
-        """So many samples."""
-        net, levels = self.net, self.net.distribution.levels
-        quiet = torch.zeros(self.streams, net.controls, 1)
-        for _ in range(time):
-            level = (2.0 * self.code - (levels - 1)) / (levels - 1)
-            said, self.state = net(torch.cat([level.view(-1, 1, 1), quiet], dim=1), self.state)
-            self.code = draw(net.distribution, said[:, :, 0], self.uniforms)
-
-
 @dataclass(frozen=True)
 class Line:
     """One line of the table; times of a sample of all streams in seconds."""
@@ -235,7 +215,9 @@ def lines(name: str, seconds: float) -> list[Line]:
     samplers = {(streams, kind): Sampler(net, streams, weights=kind) for streams in STREAMS for kind in WEIGHTS}
     works: dict[Any, Work] = dict(limits({kind: samplers[1, kind].weight_bytes for kind in WEIGHTS}))
     works |= {key: sampling(net, sampler) for key, sampler in samplers.items()}
-    works |= {f"torch {streams}": timed(partial(TorchLoop(net, streams).run, 8), 1 / 8) for streams in STREAMS}
+    for streams in STREAMS:
+        uniforms = torch.rand((streams, 16, net.distribution.draws), dtype=torch.float64)
+        works[f"torch {streams}"] = timed(partial(PlainSampler(net, streams).draw, uniforms), 1 / 16)
     found = dict.fromkeys(works, float("inf"))
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
