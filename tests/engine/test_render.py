@@ -221,3 +221,14 @@ def test_a_long_file_goes_through_as_rf64(tmp_path: Path, monkeypatch: pytest.Mo
     rendered(net, [source], tmp_path / "out.wav")
     assert [files.info(path).format for path in (source, tmp_path / "out.wav")] == ["RF64", "RF64"]
     np.testing.assert_array_equal(files.read(tmp_path / "out.wav").samples, Player(net).process(x))
+
+
+def test_exact_activations_where_they_are_asked_for(tmp_path: Path) -> None:
+    net, x = network("wavenet"), noise(2, 3000)
+    source = written(tmp_path / "in.wav", x)
+    for exact in (False, True):
+        (one,) = rendered(net, [source], tmp_path / f"{exact}.wav", exact=exact)
+        expected = Player(net, channels=2, exact=exact).process(x)
+        np.testing.assert_array_equal(files.read(one.output).samples, expected)
+    quick, right = (files.read(tmp_path / f"{exact}.wav").samples for exact in (False, True))
+    assert 0 < np.abs(quick - right).max() < 1e-5

@@ -143,14 +143,15 @@ def render_files(
     plans: Sequence[RenderPlan],
     *,
     threads: int | None = None,
+    exact: bool = False,
     force: bool = False,
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> list[Rendered]:
     """Play planned files through ``net``, on ``threads`` threads (all cores where None), and tell of each in its place.
 
-    ``progress`` is told of all files together, one call at a time. ``tell`` gets a line where kernels must be compiled
-    first.
+    ``exact`` is the players'. ``progress`` is told of all files together, one call at a time. ``tell`` gets a line
+    where kernels must be compiled first.
 
     Raises:
         RenderError: of several files some could not be rendered; the others are.
@@ -162,14 +163,14 @@ def render_files(
 
     def one(planned: RenderPlan) -> Rendered | Failed:
         try:
-            return _render(net, rate, planned, threads // side_by_side, force, count, tell)
+            return _render(net, rate, planned, threads // side_by_side, force, count, tell, exact)
         except WavewrightError as error:
             return Failed(planned.info.path, planned.output, error)
 
     if side_by_side == 1:
         done = [one(planned) for planned in plans]
     else:
-        Player(net, tell=tell)  # compiled once, and not by all at the same time
+        Player(net, tell=tell, exact=exact)  # compiled once, and not by all at the same time
         with ThreadPoolExecutor(side_by_side) as pool:
             waiting = [pool.submit(one, planned) for planned in plans]
             try:
@@ -217,13 +218,14 @@ def _render(
     force: bool,
     count: _Count,
     tell: Callable[[str], None] | None,
+    exact: bool,
 ) -> Rendered:
     """Play one file, channel by channel alike, and write the result at the file's own rate.
 
     The output has the input's length, and the player's latency is taken out.
     """
     info = planned.info
-    with _Voices(net, info.channels, threads, tell) as voices:
+    with _Voices(net, info.channels, threads, tell, exact) as voices:
         started = time.perf_counter()
         through = _through(voices, files.blocks(info.path, BLOCK))
         if rate is not None and rate != info.rate:
@@ -252,13 +254,18 @@ class _Voices:
     """All channels of a file, on up to ``threads`` threads: a player for each."""
 
     def __init__(
-        self, net: Network | PlainNetwork, channels: int, threads: int, tell: Callable[[str], None] | None
+        self,
+        net: Network | PlainNetwork,
+        channels: int,
+        threads: int,
+        tell: Callable[[str], None] | None,
+        exact: bool,
     ) -> None:
         # torch has threads of its own, and channels played apart would not be the same to the bit
         parts = max(1, min(threads, channels)) if compiled(net) else 1
         ends = [channels * (part + 1) // parts for part in range(parts)]
         self._channels = [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
-        self._players = [Player(net, part.stop - part.start, tell) for part in self._channels]
+        self._players = [Player(net, part.stop - part.start, tell, exact=exact) for part in self._channels]
         self._pool = ThreadPoolExecutor(parts) if parts > 1 else None
         self.latency = self._players[0].latency
 

@@ -109,11 +109,14 @@ def render(
     resample: bool = False,
     subtype: str | None = None,
     threads: int | None = None,
+    exact: bool = False,
     force: bool = False,
     progress: rendering.Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> list[rendering.Rendered]:
     """Play files through the twin, block by block, each to its own output file, on ``threads`` threads (None: all).
+
+    ``exact`` asks for activations that are right to the last places, where the player has quicker ones.
 
     Raises:
         AudioFileError, DataError, OutputError: found for every file before the first is rendered; or on the way, where
@@ -122,5 +125,5 @@ def render(
     """
     plans = rendering.plan(sources, output, twin.rate, resample=resample, subtype=subtype, force=force)
     return rendering.render_files(
-        twin.network, twin.rate, plans, threads=threads, force=force, progress=progress, tell=tell
+        twin.network, twin.rate, plans, threads=threads, exact=exact, force=force, progress=progress, tell=tell
     )
