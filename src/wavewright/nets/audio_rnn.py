@@ -89,7 +89,14 @@ class AudioRNN(Generator):
                 nn.init.zeros_(bias)
         nn.init.normal_(self.output.weight, std=0.01)
         nn.init.zeros_(self.output.bias)
-        if isinstance(self.dense, nn.Linear):
+        if isinstance(self.dense, nn.Embedding):
+            # Steps between low and high, of several widths and at several heights: neighbouring codes begin alike.
+            codes, size = self.dense.weight.shape
+            steps = torch.randn(size).sign() * 2.0 ** torch.empty(size).uniform_(0.0, 4.0)
+            self.dense.weight.copy_(
+                steps * (torch.linspace(-1.0, 1.0, codes).unsqueeze(1) - torch.rand(size) * 2.0 + 1.0)
+            )
+        else:
             # Steps of all widths, near the middle where most samples are: quiet sounds move some of them too.
             slopes = 2.0 ** torch.empty(self.dense.out_features).uniform_(0.0, 10.0)
             self.dense.weight.copy_(slopes.unsqueeze(1))
