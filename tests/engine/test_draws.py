@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from wavewright.engine.draws import draw_mixture, draw_softmax, mixture_nats, softmax_nats
+from wavewright.engine.draws import draw_mixture, draw_softmax, mixture_nats, quick_room, softmax_nats
 from wavewright.engine.sampler_packing import padded
 from wavewright.engine.vector_code import at
 from wavewright.nets.distributions import LogisticMixture, Softmax, draw
@@ -33,7 +33,7 @@ def drawn(
     row = np.full(room, -1e30, np.float32)
     row[:levels] = logits
     codes, nats, again = np.zeros(len(uniforms), np.int64), np.zeros(len(uniforms)), np.zeros(len(uniforms))
-    scratch = np.zeros(2 * room), np.zeros(2 * room, np.float32), np.zeros(room, np.int64)
+    scratch = np.zeros(2 * room), np.zeros(quick_room(levels), np.float32), np.zeros(room, np.int64)
     _draw(row, levels, uniforms, temperature, top_k, top_p, *scratch, codes, nats, again)
     np.testing.assert_array_equal(nats, again)
     return codes, nats

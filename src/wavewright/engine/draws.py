@@ -79,66 +79,137 @@ def _weigh(typing: Any, logits: Any, groups: Any, largest: Any, inverse: Any, we
     return types.float64(logits, types.intp, types.float32, types.float64, weights), generate
 
 
-@vector_code.intrinsic
-def _weigh_quickly(
-    typing: Any,
-    logits: Any,
-    vectors: Any,
-    largest: Any,
-    factor: Any,
-    weights: Any,
-    sums: Any,
-) -> Any:
-    """As `_weigh`, in single precision: ``vectors`` vectors and the sum of each."""
+class _Quick(Vectors):
+    """What a draw in single precision takes."""
 
-    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        logits, vectors, largest, factor, weights, sums = arguments
-        v = Vectors(b, types.float32)
-        most, factors = v.spread(largest), v.spread(factor)
-        name = f"llvm.vector.reduce.fadd.v{v.lanes}f32"
-        kind = ir.FunctionType(v.scalar, [v.scalar, v.type])
-        add_up = b.module.globals.get(name) or ir.Function(b.module, kind, name)
+    def __init__(self, builder: Any) -> None:
+        super().__init__(builder, types.float32)
 
-        def across(value: Any) -> Any:
-            return b.call(add_up, [ir.Constant(v.scalar, 0.0), value], fastmath=("reassoc",))
+    def larger(self, x: Any, y: Any) -> Any:
+        """The larger of each lane's numbers."""
+        return self.builder.select(self.builder.fcmp_ordered(">", x, y), x, y)
+
+    def greatest(self, row: Any, vectors: Any) -> Any:
+        """The largest number of ``vectors`` vectors."""
+        b = self.builder
 
         def step(index: Any, state: Sequence[Any]) -> list[Any]:
-            place = b.mul(index, ir.Constant(INT, v.lanes))
-            x = b.fmul(b.fsub(v.load(v.address(logits, place)), most), factors)
-            weight = _quick_exponential(v, x)
-            v.store(weight, v.address(weights, place))
-            b.store(across(weight), v.address(sums, index))
-            return [b.fadd(state[0], weight)]
+            place = b.mul(index, ir.Constant(INT, self.lanes))
+            return [self.larger(self.load(self.address(row, place)), state[0])]
 
-        (total,) = vector_code.loop(b, vectors, [v.zero], step)
-        return across(total)
-
-    single = types.float32
-    return single(logits, types.intp, single, single, weights, sums), generate
-
-
-@vector_code.intrinsic
-def _greatest(typing: Any, logits: Any, vectors: Any) -> Any:
-    """The largest of ``vectors`` vectors of single-precision numbers."""
-
-    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
-        logits, vectors = arguments
-        v = Vectors(b, types.float32)
-
-        def larger(x: Any, y: Any) -> Any:
-            return b.select(b.fcmp_ordered(">", x, y), x, y)
-
-        def step(index: Any, state: Sequence[Any]) -> list[Any]:
-            return [larger(v.load(v.address(logits, b.mul(index, ir.Constant(INT, v.lanes)))), state[0])]
-
-        (most,) = vector_code.loop(b, vectors, [v.load(logits)], step)
-        width = v.lanes
+        (most,) = vector_code.loop(b, vectors, [self.load(row)], step)
+        width = self.lanes
         while width > 1:
             width //= 2
-            most = larger(most, v.shuffle(most, most, [lane ^ width for lane in range(v.lanes)]))
-        return b.extract_element(most, ir.Constant(ir.IntType(32), 0))
+            most = self.larger(most, self.shuffle(most, most, [lane ^ width for lane in range(self.lanes)]))
+        return self.lane(most, 0)
 
-    return types.float32(logits, types.intp), generate
+    def lane(self, x: Any, index: int) -> Any:
+        """One lane's number."""
+        return self.builder.extract_element(x, ir.Constant(ir.IntType(32), index))
+
+    def weigh(self, logits: Any, vectors: Any, largest: Any, factor: Any, weights: Any) -> Any:
+        """``weights = exp((logits − largest) · factor)``, ``vectors`` vectors; returns their sum."""
+        b = self.builder
+        most, factors = self.spread(largest), self.spread(factor)
+
+        def step(index: Any, state: Sequence[Any]) -> list[Any]:
+            place = b.mul(index, ir.Constant(INT, self.lanes))
+            x = b.fmul(b.fsub(self.load(self.address(logits, place)), most), factors)
+            weight = _quick_exponential(self, x)
+            self.store(weight, self.address(weights, place))
+            return [b.fadd(state[0], weight)]
+
+        (total,) = vector_code.loop(b, vectors, [self.zero], step)
+        return self.lane(self.lane_sums([total]), 0)
+
+    def sums_so_far(self, x: Any, before: Any) -> Any:
+        """In each lane ``before`` and the sum of its number and of those in front of it."""
+        distance = 1
+        while distance < self.lanes:
+            lanes = [lane - distance if lane >= distance else self.lanes for lane in range(self.lanes)]
+            x = self.builder.fadd(x, self.shuffle(x, self.zero, lanes))
+            distance *= 2
+        return self.builder.fadd(x, self.spread(before))
+
+    def not_above(self, x: Any, limit: Any) -> Any:
+        """How many lanes' numbers are not above ``limit``."""
+        b, bits = self.builder, ir.IntType(self.lanes)
+        mask = b.bitcast(b.fcmp_ordered("<=", x, self.spread(limit)), bits)
+        name = f"llvm.ctpop.i{self.lanes}"
+        count = b.module.globals.get(name) or ir.Function(b.module, ir.FunctionType(bits, [bits]), name)
+        return b.zext(b.call(count, [mask]), INT)
+
+
+@vector_code.intrinsic
+def _draw_quickly(typing: Any, logits: Any, vectors: Any, factor: Any, uniform: Any, quick: Any, results: Any) -> Any:
+    """The code at which the sum of exp((logits − largest) · factor) exceeds its share ``uniform`` of the total, or −1
+    where single precision is in doubt. ``results`` become the largest logit and the total; ``quick`` is for the work.
+    """
+
+    def work(b: Any, arguments: Sequence[Any]) -> None:
+        logits, vectors, factor, uniform, quick, results, found = arguments
+        v = _Quick(b)
+        one, lanes = ir.Constant(INT, 1), ir.Constant(INT, v.lanes)
+        largest = v.greatest(logits, vectors)
+        total = v.weigh(logits, vectors, largest, factor, quick)
+        b.store(largest, results)
+        b.store(total, v.address(results, 1))
+        wanted, doubt = b.fmul(uniform, total), b.fmul(total, ir.Constant(v.scalar, DOUBT))
+        edges = v.address(results, 2)  # room for a number in front of a vector
+
+        def below(row: Any, before: Any) -> tuple[Any, Any, Any]:
+            """How many sums of ``row`` are not above what is wanted, the last of these, and the next one."""
+            sums = v.sums_so_far(row, before)
+            b.store(before, edges)
+            v.store(sums, v.address(edges, 1))
+            count = v.not_above(sums, wanted)
+            return count, b.load(v.address(edges, count)), b.load(v.address(edges, b.add(count, one)))
+
+        def block(index: Any, state: Sequence[Any]) -> list[Any]:
+            first = b.mul(index, b.mul(lanes, lanes))
+            rows = [v.load(v.address(quick, first), n) for n in range(v.lanes)]
+            count, before, _ = below(v.lane_sums(rows), state[1])
+            return [b.add(state[0], count), before]
+
+        blocks = b.udiv(b.add(vectors, b.sub(lanes, one)), lanes)
+        start = [ir.Constant(INT, 0), ir.Constant(v.scalar, 0.0)]
+        vector, before = vector_code.loop(b, blocks, start, block)
+        last = b.sub(vectors, one)
+        vector = b.select(b.icmp_signed("<", vector, last), vector, last)
+        count, lower, upper = below(v.load(v.address(quick, b.mul(vector, lanes))), before)
+        near = b.or_(
+            b.fcmp_unordered("<", b.fsub(wanted, lower), doubt), b.fcmp_unordered("<", b.fsub(upper, wanted), doubt)
+        )
+        code = b.add(b.mul(vector, lanes), count)
+        near = b.or_(near, b.icmp_signed("==", count, lanes))
+        b.store(b.select(near, ir.Constant(INT, -1), code), found)
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        found = b.alloca(INT)
+        vector_code.apart(b, "wavewright_draw_quickly", [*arguments, found], work)
+        return b.load(found)
+
+    single = types.float32
+    return types.int64(logits, types.intp, single, single, quick, results), generate
+
+
+@vector_code.intrinsic
+def _sum_quickly(typing: Any, logits: Any, vectors: Any, quick: Any, results: Any) -> Any:
+    """``results`` become the largest logit and the sum of exp(logits − largest)."""
+
+    def work(b: Any, arguments: Sequence[Any]) -> None:
+        logits, vectors, quick, results = arguments
+        v = _Quick(b)
+        largest = v.greatest(logits, vectors)
+        b.store(largest, results)
+        b.store(v.weigh(logits, vectors, largest, ir.Constant(v.scalar, 1.0), quick), v.address(results, 1))
+
+    def generate(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        vector_code.apart(b, "wavewright_sum_quickly", arguments, work)
+        return context.get_dummy_value()
+
+    return types.void(logits, types.intp, quick, results), generate
 
 
 @vector_code.intrinsic
@@ -205,21 +276,6 @@ def _keep(logits, levels, top_k, top_p, total, weights, heap, kept):  # type: ig
 
 
 @njit(nogil=True, error_model="numpy")
-def _find(weights, sums, levels, wanted):  # type: ignore[no-untyped-def]
-    """The first code at which the sum of ``weights`` exceeds ``wanted``, and the sum before it; ``sums`` are those of
-    each `LANES`. The last code where rounding leaves none."""
-    group, groups, before = 0, (levels + LANES - 1) // LANES, wanted * 0
-    while group < groups - 1 and before + sums[group] <= wanted:
-        before += sums[group]
-        group += 1
-    code, last = group * LANES, min((group + 1) * LANES, levels) - 1
-    while code < last and before + weights[code] <= wanted:
-        before += weights[code]
-        code += 1
-    return code, before
-
-
-@njit(nogil=True, error_model="numpy")
 def _draw_exactly(logits, levels, largest, uniform, temperature, top_k, top_p, scratch, heap):  # type: ignore[no-untyped-def]
     """A code by the rule, in float64, added up one after the other as the rule does."""
     groups = (levels + LANES - 1) // LANES
@@ -239,35 +295,38 @@ def _draw_exactly(logits, levels, largest, uniform, temperature, top_k, top_p, s
     return code
 
 
+def quick_room(levels: int) -> int:
+    """How many single-precision numbers `draw_softmax` works with: weights in whole blocks, and what comes of them."""
+    blocks = -(-levels // LANES**2)
+    return blocks * LANES**2 + 2 * LANES + 4
+
+
 @njit(nogil=True, error_model="numpy")
 def draw_softmax(logits, levels, uniform, temperature, top_k, top_p, scratch, quick, heap):  # type: ignore[no-untyped-def]
     """A code, and its −ln p at temperature 1, all codes kept.
 
-    ``logits`` come in whole vectors, those beyond ``levels`` as low as can be. ``scratch`` (float64) and
-    ``quick`` (float32) have room for twice as many numbers, ``heap`` for as many whole ones. What single precision is
-    certain of is not computed again.
+    ``logits`` come in whole vectors, those beyond ``levels`` as low as can be. ``scratch`` (float64) has room for twice
+    as many numbers, ``heap`` for as many whole ones; ``quick`` are `quick_room` float32 that began as zeros. What
+    single precision is certain of is not computed again.
     """
     vectors = (levels + LANES - 1) // LANES
-    weights, sums = at(quick, 0), at(quick, LANES * vectors)
-    largest, one = _greatest(logits, vectors), np.float32(1)
-    total = _weigh_quickly(logits, vectors, largest, one / np.float32(temperature), weights, sums)
-    wanted, doubt = np.float32(uniform) * total, total * np.float32(DOUBT)
-    code, before = _find(weights, sums, levels, wanted)
-    near = wanted - before < doubt or before + weights[code] - wanted < doubt
-    if near or top_k != 0 or top_p < 1:
-        code = _draw_exactly(logits, levels, largest, uniform, temperature, top_k, top_p, scratch, heap)
+    results = at(quick, quick.size - 2 * LANES - 4)
+    code = _draw_quickly(
+        logits, vectors, np.float32(1) / np.float32(temperature), np.float32(uniform), at(quick, 0), results
+    )
+    if code < 0 or code >= levels or top_k != 0 or top_p < 1:
+        code = _draw_exactly(logits, levels, results[0], uniform, temperature, top_k, top_p, scratch, heap)
     if temperature != 1:
-        total = _weigh_quickly(logits, vectors, largest, one, weights, sums)
-    return code, np.log(np.float64(total)) - (np.float64(logits[code]) - largest)
+        _sum_quickly(logits, vectors, at(quick, 0), results)
+    return code, np.log(np.float64(results[1])) - (np.float64(logits[code]) - results[0])
 
 
 @njit(nogil=True, error_model="numpy")
 def softmax_nats(logits, levels, code, quick):  # type: ignore[no-untyped-def]
     """−ln p of ``code``; for the rest see `draw_softmax`."""
-    vectors = (levels + LANES - 1) // LANES
-    largest = _greatest(logits, vectors)
-    total = _weigh_quickly(logits, vectors, largest, np.float32(1), at(quick, 0), at(quick, LANES * vectors))
-    return np.log(np.float64(total)) - (np.float64(logits[code]) - largest)
+    results = at(quick, quick.size - 2 * LANES - 4)
+    _sum_quickly(logits, (levels + LANES - 1) // LANES, at(quick, 0), results)
+    return np.log(np.float64(results[1])) - (np.float64(logits[code]) - results[0])
 
 
 @njit(nogil=True, error_model="numpy")

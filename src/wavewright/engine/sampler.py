@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
 from wavewright.engine.choice import Choice
+from wavewright.engine.draws import quick_room
 from wavewright.engine.integer_dots import OFFSET
 from wavewright.engine.sampler_context import (
     ALL_SEGMENTS,
@@ -152,7 +153,8 @@ class Sampler:
             components, limits = distribution.components, distribution.log_scales
         self._distribution = (said, program.controls.x, distribution.levels, components, np.array(limits))
         count = 0 if mixture else padded(distribution.levels)
-        self._scratch = (np.zeros(2 * count), np.zeros(2 * count, np.float32), np.zeros(count, np.int64))
+        quick = np.zeros(0 if mixture else quick_room(distribution.levels), np.float32)
+        self._scratch = (np.zeros(2 * count), quick, np.zeros(count, np.int64))
 
     def reset(self) -> None:
         """Forgets all: the next sample is the first of a sound."""
