@@ -29,7 +29,7 @@ from wavewright.engine.sampler_pointwise import SamplerVectors, quantise
 from wavewright.engine.sampler_tiles import multiplier
 from wavewright.engine.vector_code import at, types
 
-FORMS: tuple[Form, ...] = tuple({FORM, "portable"})
+FORMS: tuple[Form, ...] = tuple(dict.fromkeys((FORM, "portable")))
 
 
 def product(form: Form | None) -> Callable[..., None]:
