@@ -12,9 +12,6 @@ from wavewright.engine.convolution_kernels import NON_FINITE, OVERFLOWS, play
 from wavewright.engine.fourier_kernels import Tables
 from wavewright.nets.plain import PlainNetwork
 
-KINDS = ("linear",)
-"""What the kernels play."""
-
 SMALLEST, LARGEST = 128, 4096
 """Samples of a block: where the transforms begin to pay, and where their memory outgrows the caches."""
 

@@ -99,6 +99,7 @@ class Player:
         self.channels = channels
         self._rows = channels * inputs, channels * outputs
         self._engine = _engine(net, channels, tell, exact)
+        self._play = self._engine.play
         self.latency: int = getattr(self._engine, "latency", 0)
         """Samples by which the output lags the input."""
 
@@ -126,21 +127,23 @@ class Player:
         """
         if not (isinstance(block, np.ndarray) and block.dtype is SINGLE and block.flags.carray):
             block = np.require(block, SINGLE, ["C", "A", "W"])  # compiled code knows arrays of this kind alone
+        shape = block.shape
         sources, results = self._rows
-        if block.ndim != 2 or block.shape[0] != sources:
-            raise SettingsError([f"a block of shape {block.shape}: must be (channels = {sources}, samples)"])
-        shape = (results, block.shape[1])
+        if len(shape) != 2 or shape[0] != sources:
+            raise SettingsError([f"a block of shape {shape}: must be (channels = {sources}, samples)"])
+        if results != sources:
+            shape = results, shape[1]
         if out is None:
             out = np.empty(shape, SINGLE)
         elif out.shape != shape or out.dtype is not SINGLE or not out.flags.carray:
             raise SettingsError([f"out of shape {out.shape}, {out.dtype}: must be contiguous float32 {shape}"])
-        if block.shape[1] <= LONGEST:
-            self._engine.play(block, out)
+        if shape[1] <= LONGEST:
+            self._play(block, out)
             return out
         for start in range(0, block.shape[1], LONGEST):
             part = slice(start, start + LONGEST)
             piece = np.empty_like(out[:, part], order="C")
-            self._engine.play(np.ascontiguousarray(block[:, part]), piece)
+            self._play(np.ascontiguousarray(block[:, part]), piece)
             out[:, part] = piece
         return out
 

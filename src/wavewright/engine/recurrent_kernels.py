@@ -16,11 +16,11 @@ from wavewright.engine import activations, recurrent_cells, recurrent_plan, recu
 from wavewright.engine.recurrent_plan import CHUNK, RecurrentShape
 from wavewright.engine.recurrent_tiles import hear
 from wavewright.engine.stack_kernels import checksum
-from wavewright.engine.stream_tiles import beyond, flush_denormals, restore_denormals
+from wavewright.engine.stream_tiles import beyond, flush_denormals, place_of_numbers, restore_denormals
 from wavewright.engine.vector_code import at, move
 
-NON_FINITE, OVERFLOWS = range(2)
-"""What the counters count: broken samples in, and out."""
+NON_FINITE, OVERFLOWS, MEMORY, CHANNEL = range(4)
+"""What a player is: counts of broken samples in, and out; the address of its memory, and its first channel."""
 
 
 @njit(nogil=True, error_model="numpy")
@@ -68,34 +68,36 @@ def _player(source: int, kind: int, units: int, inputs: int, layers: int, skip: 
     apart = shape.hidden(1) - hidden  # from one layer's units to the next one's
 
     @compiled
-    def play(memory, counters, channel, block, out):  # type: ignore[no-untyped-def]
-        """``block`` (channels · inputs, n) → ``out`` (channels, n), for the channels from ``channel`` on.
+    def play(player, block, out):  # type: ignore[no-untyped-def]
+        """``block`` (channels · inputs, n) → ``out`` (channels, n), for the player's channels of them.
 
-        ``memory`` is what they share and then what each remembers. A sample that is no number goes in as zero; one that
-        comes out so is given as zero, and the channel forgets all.
+        Its memory is what all channels share and then what each remembers. A sample that is no number goes in as zero;
+        one that comes out so is given as zero, and the channel forgets all. (Each array handed over takes time.)
         """
         if not source:
             return
         mode = flush_denormals()
+        channel, memory = player[CHANNEL], place_of_numbers(player[MEMORY])
+        voices = beyond(memory, shared + channel * voice)
         samples = block.shape[1]
         for first in range(0, samples, CHUNK):
             length = min(CHUNK, samples - first)
             for index in range(rows):
-                state = at(memory, shared + (channel + index) * voice)
+                state = beyond(voices, index * voice)
                 heard = at(block, (channel + index) * inputs * samples + first)
-                counters[NON_FINITE] += _take(heard, samples, inputs, length, state)
-            hear(kind, units, inputs, layers, rows, length, at(memory, 0), at(memory, shared + channel * voice))
+                player[NON_FINITE] += _take(heard, samples, inputs, length, state)
+            hear(kind, units, inputs, layers, rows, length, memory, voices)
             for index in range(rows):
-                state = at(memory, shared + (channel + index) * voice)
+                state = beyond(voices, index * voice)
                 for layer in range(layers):
                     newest = beyond(state, hidden + layer * apart)
                     move(newest, beyond(newest, length * row), padded)
                 given = at(out, (channel + index) * samples + first)
                 broken = _give(beyond(state, sound), state, inputs, skip, given, length)
                 if broken:
-                    counters[OVERFLOWS] += broken
+                    player[OVERFLOWS] += broken
                     for layer in range(layers):
-                        kept = at(memory, rest + 2 * layer * row)
+                        kept = beyond(memory, rest + 2 * layer * row)
                         move(beyond(state, hidden + layer * apart), kept, padded)
                         move(beyond(state, cells + layer * apart), beyond(kept, row), padded)
         restore_denormals(mode)

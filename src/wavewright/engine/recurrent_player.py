@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
 from wavewright.engine import recurrent_kernels
-from wavewright.engine.recurrent_kernels import NON_FINITE, OVERFLOWS
+from wavewright.engine.recurrent_kernels import CHANNEL, MEMORY, NON_FINITE, OVERFLOWS
 from wavewright.engine.recurrent_plan import GRU, LINE, LSTM, RecurrentShape, write_shared
 from wavewright.nets.plain import PlainNetwork
 from wavewright.nets.recurrent_config import RecurrentConfig
@@ -36,28 +36,30 @@ class RecurrentPlayer:
         self._memory = room[-room.ctypes.data % 64 // 4 :]
         self._memory[: shared.size] = shared
         self._voices = self._memory[shared.size :][: channels * self._shape.voice].reshape(channels, -1)
-        self._counters: NDArray[np.int64] = np.zeros(2, np.int64)
-        pairs, odd = divmod(channels, 2)
-        self._runs = [(2 * pair, recurrent_kernels.player(self._shape, 2)) for pair in range(pairs)]
-        if odd:
-            self._runs.append((channels - 1, recurrent_kernels.player(self._shape, 1)))
+        starts = range(0, channels, 2)
+        self._players: NDArray[np.int64] = np.zeros((len(starts), 4), np.int64)
+        self._players[:, MEMORY], self._players[:, CHANNEL] = self._memory.ctypes.data, starts
+        rows = [min(2, channels - start) for start in starts]
+        self._runs = [
+            (recurrent_kernels.player(self._shape, count), self._players[at]) for at, count in enumerate(rows)
+        ]
         self.reset()
         self._settle(net.prewarm)
 
     @property
     def non_finite(self) -> int:
         """Input samples that were no numbers, and played as zeros."""
-        return int(self._counters[NON_FINITE])
+        return int(self._players[:, NON_FINITE].sum())
 
     @property
     def overflows(self) -> int:
         """Output samples that were no finite numbers, and given as zeros."""
-        return int(self._counters[OVERFLOWS])
+        return int(self._players[:, OVERFLOWS].sum())
 
     def play(self, block: FloatArray, out: FloatArray) -> None:
         """``block`` (channels · inputs, n), contiguous float32, into ``out`` (channels, n)."""
-        for channel, run in self._runs:
-            run(self._memory, self._counters, channel, block, out)
+        for run, player in self._runs:
+            run(player, block, out)
 
     def reset(self) -> None:
         """Forget all that was played."""
@@ -78,5 +80,5 @@ class RecurrentPlayer:
             self.play(silence, np.empty((channels, silence.shape[1]), np.float32))
         for rest, place in self._states():
             self._memory[rest : rest + self._shape.padded] = self._voices[0, place : place + self._shape.padded]
-        self._counters[:] = 0
+        self._players[:, [NON_FINITE, OVERFLOWS]] = 0
         self.reset()

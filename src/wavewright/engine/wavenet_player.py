@@ -11,9 +11,6 @@ from wavewright.engine.stream_kernels import NON_FINITE, OVERFLOWS, PLAYER_FIELD
 from wavewright.engine.wavenet_plan import write_wavenet
 from wavewright.nets.plain import PlainNetwork
 
-KINDS = ("wavenet", "gated-wavenet")
-"""What the kernels play: WaveNets of any form."""
-
 
 def _aligned(shape: tuple[int, ...]) -> FloatArray:
     """Zeros that begin with a cache line."""
