@@ -14,6 +14,7 @@ from wavewright.engine import (
     draws,
     integer_dots,
     sampler_context,
+    sampler_layers,
     sampler_operations,
     sampler_packing,
     sampler_pointwise,
@@ -112,7 +113,7 @@ def _runner(source: int) -> Any:
 
 
 SOURCES = (
-    draws, integer_dots, sampler_context, sampler_operations, sampler_packing, sampler_pointwise, sampler_products,
-    sampler_program, sampler_tiles, sampler_units, stream_tiles, vector_code,
+    draws, integer_dots, sampler_context, sampler_layers, sampler_operations, sampler_packing, sampler_pointwise,
+    sampler_products, sampler_program, sampler_tiles, sampler_units, stream_tiles, vector_code,
 )  # fmt: skip
 run = _runner(checksum(__file__, *(str(module.__file__) for module in SOURCES)))

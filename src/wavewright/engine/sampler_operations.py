@@ -8,7 +8,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from wavewright.engine import sampler_pointwise, sampler_products, sampler_units, vector_code
+from wavewright.engine import sampler_layers, sampler_pointwise, sampler_products, sampler_units, vector_code
 from wavewright.engine.sampler_context import CURSORS, LEVEL, Cases, Operation, apart
 from wavewright.engine.sampler_packing import LANES, LINE
 from wavewright.engine.sampler_pointwise import RECTIFIER, SIGMOID, TANH
@@ -18,6 +18,7 @@ from wavewright.engine.sampler_program import (
     CURSOR,
     FIRST_SCALE,
     KIND,
+    LAYER,
     LOOKUP,
     OTHER,
     OUT,
@@ -120,6 +121,7 @@ KINDS: dict[int, Callable[[Operation], None]] = {
     QUANTISE: partial(pointwise, body=quantise),
     SHIFT: partial(pointwise, body=shift),
     REMEMBER: remember,
+    LAYER: sampler_layers.layer,
 }
 
 

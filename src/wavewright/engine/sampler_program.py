@@ -19,7 +19,7 @@ from wavewright.audio.recording import FloatArray
 from wavewright.engine.integer_dots import OFFSET
 from wavewright.engine.sampler_packing import LANES, LINE, pack, pack_bytes, padded, tile_vectors, unit_tiles
 
-PRODUCT, LOOKUP, UNITS, ACTIVATE, SKIP, QUANTISE, SHIFT, REMEMBER = range(8)
+PRODUCT, LOOKUP, UNITS, ACTIVATE, SKIP, QUANTISE, SHIFT, REMEMBER, LAYER = range(9)
 """The kinds of operations."""
 
 KIND, PERIOD = range(2)
@@ -34,6 +34,9 @@ STATE, BYTES, SCALE, OTHER = 4, 5, 6, 7
 ROW, BELOW, SHADOW = 6, 10, 11
 """Gated units have besides: the floats of a row of their table; the segment of what lies below; where new values wait
 until no product reads the old."""
+STREAM, TOP = 6, 11
+"""A narrow layer has its sums, its taps as segments, biases, and besides: the stream's place; the segment of what leads
+back into it."""
 CURSOR, RING_BYTES, RING_SCALE = 8, 9, 10
 """What remembers has besides, to go to: the number of its ring, and places for bytes and their scales."""
 FIRST_SCALE = 12
@@ -281,6 +284,32 @@ class Program:
         scales = np.maximum(np.abs(whole).max(axis=1), 1e-30) / SHORT
         place = self._put(np.rint(whole / scales[:, None]).astype(np.int16))
         return Begin(place, row, scales=self.share(np.asarray(scales, np.float32)))
+
+    def layer(
+        self,
+        sums: int,
+        stream: Source,
+        total: int,
+        taps: Sequence[tuple[FloatArray, Source]],
+        back: tuple[FloatArray, FloatArray] | None,
+        gated: bool,
+        first: bool,
+    ) -> None:
+        """A dilated layer of one vector of channels, in single precision; ``sums`` have begun.
+
+        ``taps`` are weights and their inputs, the present ones first, the others rows of one ring that the stream is
+        remembered in; ``back`` the weights and biases of what leads back into the stream, None in the last layer.
+        """
+        segment = len(self.segments)
+        for weights, source in taps:
+            self._segment(weights, source, [2 if gated else 1], EVERY)
+        if back is not None:
+            self._segment(back[0], Source(sums, back[0].shape[1]), [1], EVERY)
+        self.do(
+            LAYER, out=sums, state=total, bytes=NOWHERE if first else 0, other=int(gated), stream=stream.x,
+            segment=segment, segments=len(taps), top=NOWHERE if back is None else segment + len(taps),
+            bias=NOWHERE if back is None else self.share(back[1]),
+        )  # fmt: skip
 
     def units(
         self,

@@ -12,10 +12,13 @@ from torch import nn
 from wavewright.audio.recording import FloatArray
 from wavewright.engine.sampler_packing import LANES, padded
 from wavewright.engine.sampler_pointwise import RECTIFIER, TANH
-from wavewright.engine.sampler_program import NEVER_DRAWN, NOWHERE, ON_CONTROLS, SKIP, Program, Source, Start
+from wavewright.engine.sampler_program import NEVER_DRAWN, NOWHERE, ON_CONTROLS, SKIP, Program, Ring, Source, Start
 from wavewright.engine.sampler_recurrent import numbers, widened
 from wavewright.nets.sample_wavenet import SampleWaveNet
 from wavewright.nets.wavenet import Layer
+
+Part = tuple[FloatArray, Source]
+"""Weights, and what they are multiplied with."""
 
 
 def _rows(values: FloatArray, layer: Layer) -> FloatArray:
@@ -43,20 +46,39 @@ def _hear(net: SampleWaveNet, program: Program, out: int, weights: FloatArray, b
     program.product(out, parts, bias, start=spoken)
 
 
-def _layer(program: Program, layer: Layer, stream: Source, past: FloatArray, sums: int, total: Source) -> None:
-    """One layer over ``stream``, whose ``past`` is (history, channels); ``sums`` have begun with what is heard."""
+def _taps(program: Program, layer: Layer, stream: Source, past: FloatArray) -> tuple[list[Part], Ring | None]:
+    """The weights of a layer's taps and their inputs, the present ones first, and the ring of those that are past."""
     weights = numbers(layer.conv.weight)  # (mid, channels, taps)
-    taps, dilation = weights.shape[2], int(layer.conv.dilation[0])
+    before, dilation = weights.shape[2] - 1, int(layer.conv.dilation[0])
+    ring = program.remember(stream, past) if before else None
+    parts = [(_rows(weights[:, :, before], layer), stream)]
+    if ring is not None:
+        parts += [(_rows(weights[:, :, tap], layer), ring.before((before - tap) * dilation)) for tap in range(before)]
+    return parts, ring
+
+
+def _layer(
+    program: Program, layer: Layer, stream: Source, past: FloatArray, sums: int, total: Source, first: bool, last: bool
+) -> None:
+    """One layer over ``stream``, whose ``past`` is (history, channels); ``sums`` have begun with what is heard."""
+    back = None if last else (numbers(layer.output.weight)[:, :, 0], numbers(layer.output.bias))
+    width = padded(total.count)
+    if max(width, padded(stream.count)) == LANES:  # narrow: bytes would not be quicker
+        stream = Source(stream.x, stream.count)
+        taps, _ = _taps(program, layer, stream, past)
+        program.layer(sums, stream, total.x, taps, back, layer.gated, first)
+        return
     program.quantise(stream)
-    parts = [(_rows(weights[:, :, -1], layer), stream)]
-    if taps > 1:
-        ring = program.remember(stream, past)
-        parts += [
-            (_rows(weights[:, :, tap], layer), ring.before((taps - 1 - tap) * dilation)) for tap in range(taps - 1)
-        ]
-    program.product(sums, parts, start=Start(sums))
-    if taps > 1:
+    taps, ring = _taps(program, layer, stream, past)
+    program.product(sums, taps, start=Start(sums))
+    if ring is not None:
         program.push(ring)
+    start = NOWHERE if first else 0
+    program.do(SKIP, out=sums, vectors=width // LANES, state=total.x, bytes=start, other=int(layer.gated))
+    if back is not None:
+        changed = program.at(sums, total.count)
+        program.quantise(changed)
+        program.product(stream.x, [(back[0], changed)], back[1], Start(stream.x))
 
 
 def write_sample_wavenet(net: SampleWaveNet, program: Program) -> int:
@@ -78,16 +100,7 @@ def write_sample_wavenet(net: SampleWaveNet, program: Program) -> int:
     for index, layer in enumerate(layers):
         here, last = sums + index * mid, index == len(layers) - 1
         past = next(pasts) if layer.history else np.zeros((0, stream.count), np.float32)
-        _layer(program, layer, stream, past, here, total)
-        program.do(
-            SKIP, out=here, vectors=width // LANES, state=total.x, bytes=0 if index else NOWHERE,
-            other=int(array.config.gated),
-        )  # fmt: skip
-        if not last:
-            changed = program.at(here, array.config.width)
-            program.quantise(changed)
-            output = numbers(layer.output.weight)[:, :, 0]
-            program.product(stream.x, [(output, changed)], numbers(layer.output.bias), start=Start(stream.x))
+        _layer(program, layer, stream, past, here, total, index == 0, last)
     program.quantise(total)
     convolutions = [(array.head, net.config.head_size)]
     convolutions += [(net.hidden, net.config.hidden_size)] if net.hidden is not None else []
