@@ -193,7 +193,7 @@ def _forward(x: Tensor, weights: Tensor, config: Config, keep: bool) -> tuple[Ar
     items = _items(config, batch, outputs, flat.dtype)
     for item in items:
         packed.setdefault(id(item.program), flat[item.program.forward.weights])
-    return y, [arena for arena in _each(run, items) if arena is not None]
+    return y, [arena for arena in each_in_threads(run, items) if arena is not None]
 
 
 def _fill(arena: Array, program: StackProgram, source: Array) -> None:
@@ -231,7 +231,7 @@ def _backward(
 
     by_weights = np.zeros(flat.size - 1, flat.dtype)
     whole = np.zeros((wet.shape[0], channels, length), flat.dtype)
-    for (into, sums), item in zip(_each(run, list(zip(items, arenas, strict=True))), items, strict=True):
+    for (into, sums), item in zip(each_in_threads(run, list(zip(items, arenas, strict=True))), items, strict=True):
         by_weights += sums
         whole[item.index, :, item.start : item.start + item.program.samples] += into
     return whole, by_weights
@@ -278,7 +278,7 @@ def _executor(threads: int, process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="fused")
 
 
-def _each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+def each_in_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """``work`` on every item, in as many threads as torch uses; results in the items' order."""
     threads = min(torch.get_num_threads(), len(items))
     if threads == 1:

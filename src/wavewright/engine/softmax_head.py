@@ -26,7 +26,7 @@ from torch.autograd.function import once_differentiable
 
 from wavewright.compiled import compiled
 from wavewright.engine import tiles, vector_code
-from wavewright.engine.fused_wavenet import _each as each_in_threads
+from wavewright.engine.fused_wavenet import each_in_threads
 from wavewright.engine.stack_kernels import checksum
 from wavewright.engine.tiles import TILES, affine_tile, outer_tile
 from wavewright.engine.vector_code import VECTOR_BYTES, Vectors, apart, at, intrinsic, loop, types
