@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from wavewright.engine.sampler import Choice, Sampler, bits
+from wavewright.engine.sampler import Choice, Sampler, Weights, bits
 from wavewright.errors import SettingsError
 from wavewright.nets.audio_rnn import AudioRNN, AudioRNNConfig
 from wavewright.nets.distributions import draw
@@ -171,7 +171,7 @@ def test_equal_to_torch_however_codes_are_chosen(name: str, choice: Choice) -> N
 
 @pytest.mark.parametrize("weights", ["float32", "int8"])
 @pytest.mark.parametrize("name", NETS)
-def test_how_the_calls_are_cut_changes_nothing(name: str, weights: str) -> None:
+def test_how_the_calls_are_cut_changes_nothing(name: str, weights: Weights) -> None:
     net = network(name)
     uniforms, controls = chances(net, 3, 200), controls_for(net, 3, 200)
     sampler = Sampler(net, 3, weights=weights)
@@ -215,6 +215,27 @@ def test_streams_do_not_hear_each_other() -> None:
     together, _ = Sampler(net, 5).draw(uniforms)
     alone = [Sampler(net).draw(uniforms[stream : stream + 1])[0] for stream in range(5)]
     np.testing.assert_array_equal(together, np.concatenate(alone))
+
+
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+@pytest.mark.parametrize("name", NETS)
+def test_numbers_without_end_harm_nothing(name: str, weights: Weights) -> None:
+    """A network whose sums overflow gives codes all the same, and none that there is not."""
+    net = network(name)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(1e15)
+    codes, _ = Sampler(net, 2, weights=weights).draw(chances(net, 2, 50), Choice(), controls_for(net, 2, 50))
+    assert codes.min() >= 0
+    assert codes.max() < net.distribution.levels
+
+
+def test_a_network_that_diverged_is_refused() -> None:
+    net = network("wavenet")
+    with torch.no_grad():
+        next(net.parameters())[0] = torch.nan
+    with pytest.raises(SettingsError, match="diverged"):
+        Sampler(net)
 
 
 def test_a_draw_takes_no_memory_but_its_results() -> None:

@@ -346,7 +346,8 @@ def draw_mixture(parameters, components, levels, limits, uniforms, temperature):
     scale = np.exp(min(max(np.float64(parameters[2 * components + chosen]), limits[0]), limits[1]))
     logistic = np.log(uniforms[1]) - np.log1p(-uniforms[1])
     value = parameters[components + chosen] + temperature * scale * logistic
-    return np.int64(np.floor((min(max(value, -1.0), 1.0) + 1.0) * (0.5 * (levels - 1)) + 0.5))
+    code = np.int64(np.floor((min(max(value, -1.0), 1.0) + 1.0) * (0.5 * (levels - 1)) + 0.5))
+    return min(max(code, 0), levels - 1)  # also where a network has gone wrong and says what is no number
 
 
 @njit(nogil=True, error_model="numpy")

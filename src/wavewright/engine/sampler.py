@@ -7,6 +7,7 @@ at once. Equal to torch, with the same random numbers, code for code.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -65,6 +66,8 @@ Weights = Literal["float32", "int8"]
 
 MOST_STREAMS = 1024
 
+COMPILING = "compiling the sampler's kernels for this processor (a few seconds, once)"
+
 WRITERS: dict[type[Generator], Callable[[Any, Program], int]] = {
     AudioRNN: write_audio_rnn,
     SampleRNN: write_sample_rnn,
@@ -79,8 +82,11 @@ class Sampler:
     The first sample of all is predicted from silence. The network's weights are taken as they are now: make a new
     sampler after training on.
 
+    ``tell`` gets one line if making the sampler takes more than a second, because kernels are compiled. That happens
+    once on a machine; later they come from the disk.
+
     Raises:
-        SettingsError: a network that no kernel serves, or no streams.
+        SettingsError: a network that no kernel serves or that has diverged, or no streams.
 
     >>> from wavewright.nets.audio_rnn import AudioRNNConfig
     >>> sampler = Sampler(AudioRNN(AudioRNNConfig(hidden_size=16)), streams=2)
@@ -89,7 +95,14 @@ class Sampler:
     ((2, 100), dtype('float32'))
     """
 
-    def __init__(self, net: Generator, streams: int = 1, *, weights: Weights = "float32") -> None:
+    def __init__(
+        self,
+        net: Generator,
+        streams: int = 1,
+        *,
+        weights: Weights = "float32",
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
         problems = []
         if not 1 <= streams <= MOST_STREAMS:
             problems.append(f"streams = {streams}: must be from 1 to {MOST_STREAMS}")
@@ -99,6 +112,11 @@ class Sampler:
         if writer is None:
             known = ", ".join(kind.__name__ for kind in WRITERS)
             problems.append(f"{type(net).__name__} has no sampler; there is one for {known}")
+        broken = [name for name, weight in net.named_parameters() if not bool(torch.isfinite(weight).all())]
+        if broken:
+            problems.append(
+                f"the network's {broken[0]} holds what is no finite number: it diverged and cannot be sampled"
+            )
         if problems or writer is None:
             raise SettingsError(problems)
         self.net, self.streams, self.weights = net, streams, weights
@@ -109,6 +127,12 @@ class Sampler:
         """Bytes of weights that are read for one sample of all streams, on average."""
         self._prepare(program, said)
         self.reset()
+        timer = threading.Timer(1.0, tell if tell is not None else str, [COMPILING])
+        timer.start()
+        try:
+            self.listen(np.zeros((streams, 0), np.int32), np.zeros((streams, net.controls, 0), np.float32))
+        finally:
+            timer.cancel()
 
     def _prepare(self, program: Program, said: int) -> None:
         """Takes all the memory that there will be."""
