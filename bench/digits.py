@@ -19,7 +19,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is loaded: a busy machine would crawl
 
 from wavewright.jobs import generate, generate_judge
-from wavewright.jobs.generate_settings import GenerateSettings
+from wavewright.jobs.generate_settings import settings_for
 from wavewright.jobs.generator import open_generator
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget
@@ -42,7 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = told.keep or Path(place)
         for name in told.network:
-            plain = GenerateSettings(network=name, size=told.size, classes="name", held_out_files=HELD_OUT)
+            plain = replace(settings_for(name), size=told.size, classes="name", held_out_files=HELD_OUT)
             train = replace(with_budget(plain.train, minutes=told.minutes), threads=told.threads, preview_minutes=None)
             settings = replace(plain, train=train)
             run = folder / name

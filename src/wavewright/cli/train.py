@@ -10,8 +10,9 @@ from typing import Annotated, Any
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse, value_of
 from wavewright.errors import RunError, SettingsError
-from wavewright.jobs.generate_settings import GenerateSettings
+from wavewright.jobs.generate_settings import GenerateSettings, settings_for
 from wavewright.jobs.settings import EmulateSettings
+from wavewright.nets.names import GENERATOR_NAMES
 from wavewright.settings import did_you_mean, from_mapping
 from wavewright.train.settings import BUDGETS, with_budget
 
@@ -117,7 +118,9 @@ def train_emulate(words: Sequence[str]) -> int:
 
 def train_generate(words: Sequence[str]) -> int:
     """``wavewright train generate FOLDER -o RUN``."""
-    kept = _kept_settings("generate", GenerateSettings, words) or GenerateSettings()
+    network = value_of(words, "--network")
+    start = settings_for(network) if network in GENERATOR_NAMES else GenerateSettings()
+    kept = _kept_settings("generate", GenerateSettings, words) or start
     arguments = parse(GenerateArguments, "train generate", words, kept)
     if not arguments.sources and not arguments.resume:
         raise SettingsError(["train generate wants a folder of sounds; none was given"])

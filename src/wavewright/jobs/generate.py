@@ -173,7 +173,7 @@ def batch_and_window(network: Generator, settings: GenerateSettings) -> tuple[in
     Raises:
         SettingsError: a window that is not a whole number of the network's frames.
     """
-    batch, window = (2, 16_384) if isinstance(network, SampleWaveNet) else (64, 256)
+    batch, window = (2, 16_384) if isinstance(network, SampleWaveNet) else (64, 128)
     batch, window = settings.batch or batch, settings.window or window
     if window % network.stride:
         raise SettingsError(

@@ -57,6 +57,17 @@ class GenerateSettings:
     train: TrainSettings = field(default_factory=lambda: TrainSettings(learning_rate=0.015))
 
 
+def settings_for(network: str) -> GenerateSettings:
+    """The defaults that suit a network: recurrent layers learn better with Adam, SOAP's matrices being too large there.
+
+    >>> settings_for("audio-rnn").train.optimizer, settings_for("sample-wavenet").train.optimizer
+    ('adam', 'soap')
+    """
+    if network == "sample-wavenet":
+        return GenerateSettings()
+    return GenerateSettings(network=network, train=TrainSettings(optimizer="adam", learning_rate=0.004))
+
+
 WEIGHTS = ("float32", "int8")
 
 
