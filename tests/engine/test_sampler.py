@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from wavewright.engine.sampler import Choice, Sampler, Weights, bits
+from wavewright.engine.sampler_kernels import run
 from wavewright.errors import SettingsError
 from wavewright.nets.audio_rnn import AudioRNN, AudioRNNConfig
 from wavewright.nets.distributions import draw
@@ -236,6 +237,21 @@ def test_a_network_that_diverged_is_refused() -> None:
         next(net.parameters())[0] = torch.nan
     with pytest.raises(SettingsError, match="diverged"):
         Sampler(net)
+
+
+def test_nothing_is_compiled_after_a_sampler_is_made() -> None:
+    """Whatever the length of a call, and whether its arrays may be written."""
+    net = network("rnn, odd sizes, controls")
+    sampler = Sampler(net, 2)
+    known = len(run.signatures)
+    for time in (0, 1, 2, 70):
+        uniforms, controls = chances(net, 2, time), controls_for(net, 2, time)
+        uniforms.flags.writeable = controls.flags.writeable = False
+        codes, _ = sampler.draw(uniforms, Choice(np.ones(time)), controls)
+        sampler.draw(uniforms[:, ::-1], Choice(), controls[:, :, ::-1])
+        codes.flags.writeable = False
+        sampler.listen(codes, controls)
+    assert len(run.signatures) == known
 
 
 def test_a_draw_takes_no_memory_but_its_results() -> None:

@@ -55,4 +55,4 @@ class Choice:
         given = np.asarray(self.temperature, np.float64)
         if given.ndim and len(given) != time:
             raise SettingsError([f"temperature has {len(given)} numbers: must be one, or {time}, one a sample"])
-        return np.ascontiguousarray(np.broadcast_to(given, (time,)))
+        return np.broadcast_to(given, (time,)).copy()

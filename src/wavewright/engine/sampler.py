@@ -66,6 +66,9 @@ Weights = Literal["float32", "int8"]
 
 MOST_STREAMS = 1024
 
+KIND_OF_ARRAY: tuple[Literal["C"], Literal["A"], Literal["W"]] = ("C", "A", "W")
+"""Contiguous, aligned, writeable: compiled code knows arrays of this kind alone."""
+
 COMPILING = "compiling the sampler's kernels for this processor (a few seconds, once)"
 
 WRITERS: dict[type[Generator], Callable[[Any, Program], int]] = {
@@ -234,7 +237,7 @@ class Sampler:
             SettingsError: shapes that do not fit, uniforms outside [0, 1), a filter for a mixture.
         """
         choice = Choice() if choice is None else choice
-        chances = np.ascontiguousarray(uniforms, np.float64)
+        chances = np.require(uniforms, np.float64, KIND_OF_ARRAY)
         wanted = self.net.distribution.draws
         problems = []
         if chances.ndim != 3 or chances.shape[0] != self.streams or chances.shape[2] != wanted:
@@ -273,7 +276,7 @@ class Sampler:
                 [f"controls: {found}; must be (streams, controls, time) = {shape}, numbers that are finite"]
             )
         run(
-            *self._program, *self._distribution, np.ascontiguousarray(controls, np.float32), given, uniforms,
+            *self._program, *self._distribution, np.require(controls, np.float32, KIND_OF_ARRAY), given, uniforms,
             choice.temperatures(codes.shape[1]), choice.top_k, choice.top_p, *self._scratch, codes, nats,
         )  # fmt: skip
 
