@@ -183,12 +183,13 @@ except RunError as error:
 
 def test_claiming_sweeps_what_a_kill_left(tmp_path: Path) -> None:
     run = create(tmp_path)
-    stale = [tmp_path / ".model.x1.safetensors", tmp_path / "last" / ".checkpoint.x2.safetensors"]
+    ours = [tmp_path / ".model.x1.safetensors", tmp_path / "last" / ".checkpoint.x2.safetensors"]
+    stale = [*ours, tmp_path / ".tmpAb12Cd", tmp_path / "last" / ".tmptuRW46"]  # the latter as safetensors names them
     others = [tmp_path / ".gitignore", run.previews / ".mine"]
     for path in stale + others:
         path.write_text("")
     with run.claimed():
-        assert [path.exists() for path in stale + others] == [False, False, True, True]
+        assert [path.exists() for path in stale + others] == [False] * 4 + [True] * 2
 
 
 def test_a_model_file_stands_alone(tmp_path: Path) -> None:

@@ -213,14 +213,14 @@ class RunFolder:
         atomic.write_text(self.path / "run.json", json.dumps(self.info, indent=2) + "\n")
 
     def _sweep(self) -> None:
-        """Remove the temporary files of `wavewright.atomic` that a kill left behind."""
+        """Remove the temporary files that a kill left behind: `wavewright.atomic`'s, and safetensors' own beside them."""
         for folder, names in (
-            (self.path, ("run", "model", "log")),
-            (self.path / "last", ("checkpoint",)),
-            (self.previews, ("step-*",)),
+            (self.path, ("run.*", "model.*", "log.*", "tmp*")),
+            (self.path / "last", ("checkpoint.*", "tmp*")),
+            (self.previews, ("step-*.*",)),
         ):
             for name in names:
-                for stale in folder.glob(f".{name}.*"):
+                for stale in folder.glob(f".{name}"):
                     stale.unlink(missing_ok=True)
 
     def _clear(self) -> None:
