@@ -28,7 +28,7 @@ SHAPES: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm, groups in a loop": ("lstm", {"hidden_size": 71}),
     "gru, groups in a loop": ("gru", {"hidden_size": 71}),
     "gru, layers, skip and a start that was learned": (
-        "gru", {"hidden_size": 9, "num_layers": 3, "skip": True, "learned_start": True, "prewarm": 0}
+        "gru", {"hidden_size": 9, "num_layers": 3, "skip": True, "skip_gain": 0.4, "learned_start": True, "prewarm": 0}
     ),
     "lstm, layers and controls": ("lstm", {"hidden_size": 6, "input_size": 3, "num_layers": 2, "skip": True}),
     "gru, many controls": ("gru", {"hidden_size": 1, "input_size": 51}),

@@ -39,12 +39,12 @@ def _take(block, samples, inputs, length, out):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def _give(sound, heard, inputs, skip, out, length):  # type: ignore[no-untyped-def]
-    """Puts ``length`` samples into the output, with the input added where there is a ``skip``; returns how many were
-    no finite numbers, given as zeros."""
+def _give(sound, heard, inputs, skip, gain, out, length):  # type: ignore[no-untyped-def]
+    """Puts ``length`` samples into the output, where there is a ``skip`` with ``gain`` times the input added; returns how
+    many were no finite numbers, given as zeros."""
     broken = 0
     for t in range(length):
-        value = sound[t] + heard[t * inputs] if skip else sound[t]
+        value = sound[t] + gain * heard[t * inputs] if skip else sound[t]
         if not math.isfinite(value):
             value = 0
             broken += 1
@@ -65,6 +65,7 @@ def _player(source: int, kind: int, units: int, inputs: int, layers: int, skip: 
     shape = RecurrentShape(kind, units, inputs, layers, bool(skip))
     shared, voice, row, padded = shape.shared, shape.voice, shape.row, shape.padded
     sound, hidden, cells, rest = shape.sound, shape.hidden(0), shape.cells(0), shape.rest(0)
+    behind_bias = shape.bias + 1
     apart = shape.hidden(1) - hidden  # from one layer's units to the next one's
 
     @compiled
@@ -78,7 +79,7 @@ def _player(source: int, kind: int, units: int, inputs: int, layers: int, skip: 
             return
         mode = flush_denormals()
         channel, memory = player[CHANNEL], place_of_numbers(player[MEMORY])
-        voices = beyond(memory, shared + channel * voice)
+        voices, gain = beyond(memory, shared + channel * voice), memory[behind_bias]
         samples = block.shape[1]
         for first in range(0, samples, CHUNK):
             length = min(CHUNK, samples - first)
@@ -93,7 +94,7 @@ def _player(source: int, kind: int, units: int, inputs: int, layers: int, skip: 
                     newest = beyond(state, hidden + layer * apart)
                     move(newest, beyond(newest, length * row), padded)
                 given = at(out, (channel + index) * samples + first)
-                broken = _give(beyond(state, sound), state, inputs, skip, given, length)
+                broken = _give(beyond(state, sound), state, inputs, skip, gain, given, length)
                 if broken:
                     player[OVERFLOWS] += broken
                     for layer in range(layers):

@@ -105,7 +105,7 @@ class RecurrentShape:
 
     @property
     def bias(self) -> int:
-        """Where the head's bias lies, behind a row of its weights."""
+        """Where the head's bias lies, behind a row of its weights; the gain of the skipped input lies behind it."""
         return self.head + self.row
 
     @property
@@ -143,7 +143,7 @@ class RecurrentShape:
         return self.hidden(self.layers)
 
 
-def write_shared(shape: RecurrentShape, weights: Mapping[str, FloatArray]) -> FloatArray:
+def write_shared(shape: RecurrentShape, weights: Mapping[str, FloatArray], skip_gain: float = 1.0) -> FloatArray:
     """The memory that all channels share, from a `wavewright.nets.recurrent.Recurrent`'s weights by their names.
 
     In place of what silence leaves stands the network's first state.
@@ -162,7 +162,7 @@ def write_shared(shape: RecurrentShape, weights: Mapping[str, FloatArray]) -> Fl
             at = shape.rest(layer) + memory_of_unit * shape.row
             memory[at : at + shape.units] = state
     memory[shape.head : shape.head + shape.units] = weights["head.weight"][0]
-    memory[shape.bias] = weights["head.bias"][0]
+    memory[shape.bias : shape.bias + 2] = weights["head.bias"][0], skip_gain
     return memory
 
 

@@ -31,7 +31,7 @@ class RecurrentPlayer:
         self._shape = RecurrentShape(
             KINDS[net.kind], config.hidden_size, config.input_size, config.num_layers, config.skip
         )
-        shared = write_shared(self._shape, net.weights)
+        shared = write_shared(self._shape, net.weights, config.skip_gain)
         room = np.zeros(shared.size + channels * self._shape.voice + LINE, np.float32)
         self._memory = room[-room.ctypes.data % 64 // 4 :]
         self._memory[: shared.size] = shared

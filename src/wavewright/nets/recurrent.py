@@ -66,7 +66,7 @@ class Recurrent(Network):
         hidden, last = self.rnn(x.transpose(1, 2), layers_first if len(layers_first) > 1 else layers_first[0])
         y = self.head(hidden).transpose(1, 2)  # (batch, 1, time)
         if self.config.skip:
-            y = y + x[:, :1]
+            y = y + self.config.skip_gain * x[:, :1]
         memories = last if isinstance(last, tuple) else (last,)
         return y, tuple(memory.transpose(0, 1) for memory in memories)
 

@@ -19,6 +19,7 @@ class RecurrentConfig:
     hidden_size: int = setting(24, "units of each layer", low=1, high=1024)
     num_layers: int = setting(1, "layers on top of one another", low=1, high=8)
     skip: bool = setting(False, "add the input to the output")
+    skip_gain: float = setting(1.0, "what that input is multiplied by", low=-1e6, high=1e6)
     learned_start: bool = setting(False, "learn the first state instead of starting from zeros")
     warm_up: int = setting(1024, "samples that the network hears before the loss looks", low=1, high=1_000_000)
     prewarm: int = setting(24_000, "samples of silence that a player feeds first", low=0, high=1_000_000)
