@@ -11,7 +11,7 @@ import math
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -98,6 +98,55 @@ def from_toml(kind: type[T], path: Path) -> T:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError([f"recipe {path} is not TOML: {error}"]) from error
     return from_mapping(kind, values)
+
+
+def from_words(kind: type[Any], words: Iterable[str], whose: str) -> dict[str, Any]:
+    """Fields of dataclass ``kind`` from words such as ``width=64``; ``whose`` settings they are is told in errors.
+
+    Whole numbers, numbers, yes and no, texts and lists of whole numbers (``16,64,256``) can be said so.
+
+    Raises:
+        SettingsError: an unknown name (with the nearest known one), no ``=``, a value of another type; all at once.
+    """
+    problems: list[str] = []
+    given: dict[str, Any] = {}
+    hints = typing.get_type_hints(kind)
+    readers = {name: _reader(hints[name]) for name in (field.name for field in dataclasses.fields(kind))}
+    known = [name for name, reader in readers.items() if reader is not None]
+    for word in words:
+        name, equals, value = word.partition("=")
+        reader = readers.get(name)
+        if not equals:
+            problems.append(f"{word!r} is no setting with its value; write it as name=value")
+        elif reader is None:
+            problems.append(f"{whose} has no setting {name}: {did_you_mean(name, known)}")
+        else:
+            try:
+                given[name] = reader(value)
+            except ValueError:
+                problems.append(f"{whose}, setting {name} = {value!r}: must be {_READERS[hints[name]][0]}")
+    if problems:
+        raise SettingsError(problems)
+    return given
+
+
+def _yes(word: str) -> bool:
+    if word not in ("true", "false", "yes", "no"):
+        raise ValueError(word)
+    return word in ("true", "yes")
+
+
+_READERS: dict[Any, tuple[str, Callable[[str], Any]]] = {
+    int: ("a whole number", int),
+    float: ("a number", float),
+    bool: ("true or false", _yes),
+    str: ("a text", str),
+    tuple[int, ...]: ("whole numbers with commas between", lambda value: tuple(map(int, value.split(",")))),
+}
+
+
+def _reader(hint: Any) -> Callable[[str], Any] | None:
+    return _READERS[hint][1] if hint in _READERS else None
 
 
 def to_mapping(settings: Any) -> dict[str, Any]:

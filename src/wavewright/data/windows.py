@@ -36,6 +36,7 @@ class Windows:
         hop: samples from one window to the next; ``length`` where None. Smaller ones overlap.
         context: samples in front of the targets, one figure for all tracks or one for each: ``(4092, 0)`` gives the
             dry its receptive field and the wet the targets alone.
+        after: samples behind the targets, in the same way, for networks that look ahead.
         seed: of the order and the offsets.
         jitter: move the grid each epoch; without it, windows start at the regions' starts.
 
@@ -62,21 +63,28 @@ class Windows:
         length: int,
         hop: int | None = None,
         context: int | Sequence[int] = 0,
+        after: int | Sequence[int] = 0,
         seed: int = 0,
         jitter: bool = True,
     ) -> None:
         self.contexts = (context,) * len(tracks) if isinstance(context, int) else tuple(context)
+        behind = (after,) * len(tracks) if isinstance(after, int) else tuple(after)
         self.length = length
         self.hop = length if hop is None else hop
-        if min(batch, length, self.hop, 1 + min(self.contexts)) < 1 or len(self.contexts) != len(tracks):
+        sides = (*self.contexts, *behind)
+        if min(batch, length, self.hop, 1 + min(sides)) < 1 or len(sides) != 2 * len(tracks):
             raise ValueError(
-                f"windows of {batch=}, {length=}, hop={self.hop}, contexts={self.contexts}, {len(tracks)} tracks"
+                f"windows of {batch=}, {length=}, hop={self.hop}, contexts={self.contexts}, {after=}, "
+                f"{len(tracks)} tracks"
             )
-        check_regions(tracks, regions, length, max(self.contexts))
+        check_regions(tracks, regions, length, max(self.contexts), max(behind))
         self.batch_size = batch
         self.seed = seed
         self.jitter = jitter
-        self._views = [sliding(track, ahead + length) for track, ahead in zip(tracks, self.contexts, strict=True)]
+        self._views = [
+            sliding(track, ahead + length + later)
+            for track, ahead, later in zip(tracks, self.contexts, behind, strict=True)
+        ]
         # Region by region: where its windows may start, first and last; the hop's grid reaches one hop before the
         # first, and as far behind the last as the largest shift needs. What sticks out is moved in to the edge.
         self._lowest = np.array([region.start for region in regions], dtype=np.int64)
@@ -104,7 +112,7 @@ class Windows:
         return np.concatenate([self.epoch(e)[place[epoch == e]] for e in range(int(epoch[0]), int(epoch[-1]) + 1)])
 
     def batch(self, step: int, rank: int = 0, world: int = 1) -> tuple[Tensor, ...]:
-        """The batch of a step: for each track a tensor ``(batch, channels, context + length)``, freshly made.
+        """The batch of a step: for each track a tensor ``(batch, channels, context + length + after)``, freshly made.
 
         Process ``rank`` of ``world`` gets its slice of the batch that one process with ``world`` times the batch gets.
         """
@@ -124,8 +132,13 @@ class Windows:
         return random.permutation(positions)
 
 
-def check_regions(tracks: Sequence[FloatArray], regions: Sequence[Region], length: int, context: int) -> None:
-    """Raise `DataError` unless every region lies in the tracks and holds ``length`` targets behind a ``context``."""
+def check_regions(
+    tracks: Sequence[FloatArray], regions: Sequence[Region], length: int, context: int, after: int = 0
+) -> None:
+    """Raise `DataError` unless every region lies in the tracks and holds ``length`` targets behind a ``context``.
+
+    ``after`` samples must lie in the tracks behind each region, too.
+    """
     frames = {track.shape[-1] for track in tracks}
     if len(frames) != 1:
         raise DataError(f"tracks of {sorted(frames)} samples do not run in parallel; align them first")
@@ -134,8 +147,9 @@ def check_regions(tracks: Sequence[FloatArray], regions: Sequence[Region], lengt
         raise DataError("there is no region to take windows from; give at least one")
     for region in regions:
         name = f"the region of samples {region.start} to {region.stop}"
-        if region.first < 0 or region.stop > end:
-            raise DataError(f"{name}, context {region.context}, lies outside the track's {end} samples")
+        if region.first < 0 or region.stop + after > end:
+            behind = f" and {after} behind" if after else ""
+            raise DataError(f"{name}, context {region.context}{behind}, lies outside the track's {end} samples")
         if region.frames < length:
             raise DataError(f"{name} has {region.frames} targets, a window needs {length}; choose shorter windows")
         if region.context < context:

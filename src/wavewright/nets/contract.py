@@ -6,6 +6,8 @@ rendering, streaming and export alike. A causal network gives the same samples w
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +23,8 @@ class Network(nn.Module):
 
     in_channels: int = 1
     out_channels: int = 1
+    controls: int = 0
+    """How many of ``in_channels``, the last ones, are knobs: signals from 0 to 1 that may move with every sample."""
     causal: bool = True
     latency: int = 0
     """Samples by which the output lags the input it belongs to."""
@@ -38,6 +42,23 @@ class Network(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} does not say its receptive field")
 
     @property
+    def context(self) -> tuple[int, int]:
+        """Samples of input in front of a stretch of output, and behind it, that training gives the network with it.
+
+        Where not ``causal`` the stretch begins and ends where the strides do, and so must what lies around it.
+        """
+        if self.causal:
+            return self.receptive_field - 1, 0
+        past = self.receptive_field - 1 - self.lookahead
+        past, future = (side + -side % self.multiple for side in (past, self.lookahead or past))
+        return past, future
+
+    @property
+    def parts(self) -> Mapping[str, tuple[str, ...]]:
+        """The parts that can be kept as they are while the others learn: for each, how its weights' names begin."""
+        return {name: (name,) for name in dict.fromkeys(key.split(".")[0] for key, _ in self.named_parameters())}
+
+    @property
     def prewarm(self) -> int:
         """Samples of silence that a player feeds before the first real one."""
         return self.receptive_field
@@ -51,12 +72,13 @@ class Network(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} has no forward pass")
 
     def valid(self, x: Tensor) -> Tensor:
-        """The outputs that see a whole receptive field of ``x``: ``time - receptive_field + 1`` of them.
+        """The outputs that have their whole `context` in ``x``: ``time - receptive_field + 1`` of a causal network.
 
         What training calls; a convolutional network overrides it to compute nothing that is thrown away.
         """
         y, _ = self(x, None)
-        return torch.as_tensor(y[..., self.receptive_field - 1 :])
+        past, future = self.context
+        return torch.as_tensor(y[..., past : y.shape[-1] - future])
 
     @torch.no_grad()
     def settled_state(self, batch: int) -> State:

@@ -13,6 +13,10 @@ NETWORK_NAMES: dict[str, str] = {
     "lstm": "long short-term memory with a linear output, 24 units",
     "gru": "gated recurrent units with a linear output, 24 units",
     "linear": "one impulse response of 2,048 samples: a cabinet, or the baseline to beat",
+    "window-linear": "half a second at once through a matrix of rank 1,000: a baseline; looks half a second ahead",
+    "window-dense": "half a second at once through 1,000 hidden units: a baseline; looks half a second ahead",
+    "conv-deconv": "64 filters of 64 samples there and back, a hidden layer between; looks 63 samples ahead",
+    "conv-deconv-multi": "the same with filters of 16, 64 and 256 samples side by side; looks 255 samples ahead",
 }
 """The networks that make one sound of another, for `wavewright.nets.registry.build`, in the order of help."""
 

@@ -7,13 +7,14 @@ keep.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from wavewright.errors import ModelFileError, SettingsError
 from wavewright.nets.audio_rnn import AudioRNN, AudioRNNConfig
 from wavewright.nets.contract import Network
+from wavewright.nets.conv_deconv import ConvDeconv, ConvDeconvConfig
 from wavewright.nets.gated_wavenet import GatedWaveNet, GatedWaveNetConfig
 from wavewright.nets.linear import Linear, LinearConfig
 from wavewright.nets.plain_settings import read_settings, read_wavenet, shown
@@ -22,7 +23,8 @@ from wavewright.nets.sample_rnn import SampleRNN, SampleRNNConfig
 from wavewright.nets.sample_wavenet import SampleWaveNet, SampleWaveNetConfig
 from wavewright.nets.wavenet import WaveNet
 from wavewright.nets.wavenet_config import PRESETS
-from wavewright.settings import did_you_mean, from_mapping
+from wavewright.nets.window_regressor import WindowConfig, WindowRegressor
+from wavewright.settings import did_you_mean, from_mapping, from_words
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ KINDS: dict[str, Kind] = {
     "lstm": Kind(LSTM, lambda values: from_mapping(RecurrentConfig, values)),
     "gru": Kind(GRU, lambda values: from_mapping(RecurrentConfig, values)),
     "linear": Kind(Linear, lambda values: from_mapping(LinearConfig, values)),
+    "window": Kind(WindowRegressor, lambda values: from_mapping(WindowConfig, values)),
+    "conv-deconv": Kind(ConvDeconv, lambda values: from_mapping(ConvDeconvConfig, values)),
     "audio-rnn": Kind(AudioRNN, lambda values: from_mapping(AudioRNNConfig, values)),
     "sample-wavenet": Kind(SampleWaveNet, lambda values: from_mapping(SampleWaveNetConfig, values)),
     "sample-rnn": Kind(SampleRNN, lambda values: from_mapping(SampleRNNConfig, values)),
@@ -51,6 +55,10 @@ NETWORKS: dict[str, tuple[str, Any]] = {
     "lstm": ("lstm", RecurrentConfig()),
     "gru": ("gru", RecurrentConfig()),
     "linear": ("linear", LinearConfig()),
+    "window-linear": ("window", WindowConfig()),
+    "window-dense": ("window", WindowConfig(activation="relu")),
+    "conv-deconv": ("conv-deconv", ConvDeconvConfig()),
+    "conv-deconv-multi": ("conv-deconv", ConvDeconvConfig(filter_sizes=(16, 64, 256))),
     "audio-rnn": ("audio-rnn", AudioRNNConfig()),
     "sample-wavenet": ("sample-wavenet", SampleWaveNetConfig()),
     "sample-rnn": ("sample-rnn", SampleRNNConfig()),
@@ -80,6 +88,20 @@ def build(name: str, **overrides: Any) -> Network:
     if problems:
         raise SettingsError(problems)
     return KINDS[kind].network(dataclasses.replace(settings, **overrides))
+
+
+def overrides(name: str, words: Sequence[str]) -> dict[str, Any]:
+    """What ``key=value`` words say of the settings of the network called ``name``, for `build`.
+
+    Raises:
+        SettingsError: no such network or setting (with the nearest known one), or a value of another type.
+
+    >>> overrides("conv-deconv", ["width=32", "filter_sizes=16,128"])
+    {'width': 32, 'filter_sizes': (16, 128)}
+    """
+    if name not in NETWORKS:
+        raise SettingsError([f"unknown network {name!r}: {did_you_mean(name, NETWORKS)}"])
+    return from_words(type(NETWORKS[name][1]), words, f"network {name}")
 
 
 def config_of(net: Network) -> tuple[str, dict[str, Any]]:
