@@ -25,6 +25,10 @@ POSITIONAL: Any = tyro.conf.Positional
 """Marks a field that is given by its place: ``Annotated[Path, POSITIONAL, option("what went in")]``."""
 
 
+APPENDED: Any = tyro.conf.UseAppendAction
+"""Marks a field of several values that takes one each time its flag is given."""
+
+
 def option(help: str, *, short: str | None = None, name: str | None = None, metavar: str | None = None) -> Any:
     """What tyro should know of a field: ``x: Annotated[Path, option("where to write", short="-o")]``."""
     return tyro.conf.arg(help=help, name=name, aliases=None if short is None else (short,), metavar=metavar)
@@ -102,6 +106,8 @@ def _shown(kind: Any) -> Any:
             default = dataclasses.field(default_factory=inner)
             fields.append((field.name, inner, default))
             continue
+        if "help" in field.metadata and hint == tuple[str, ...]:
+            hint = APPENDED[hint]
         choices = field.metadata.get("choices")
         if choices:
             optional = type(None) in typing.get_args(hint)

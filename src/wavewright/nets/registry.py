@@ -78,16 +78,27 @@ def build(name: str, **overrides: Any) -> Network:
     >>> build("a1-feather").receptive_field
     4093
     """
+    settings = settings_of(name, **overrides)
+    return KINDS[NETWORKS[name][0]].network(settings)
+
+
+def settings_of(name: str, **overrides: Any) -> Any:
+    """The settings `build` would build with; raises what it raises, values out of range apart."""
     if name not in NETWORKS:
         raise SettingsError([f"unknown network {name!r}: {did_you_mean(name, NETWORKS)}"])
-    kind, settings = NETWORKS[name]
+    settings = NETWORKS[name][1]
     fields = [field.name for field in dataclasses.fields(settings)]
     problems = [
         f"network {name} has no setting {key}: {did_you_mean(key, fields)}" for key in overrides if key not in fields
     ]
     if problems:
         raise SettingsError(problems)
-    return KINDS[kind].network(dataclasses.replace(settings, **overrides))
+    return dataclasses.replace(settings, **overrides)
+
+
+def weight_count(name: str, **overrides: Any) -> int:
+    """How many weights `build` would take memory for; 0 where a network's settings do not tell."""
+    return int(getattr(settings_of(name, **overrides), "weight_count", 0))
 
 
 def overrides(name: str, words: Sequence[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 run.json              job, versions, resolved settings, hashes of the data, network
 model.safetensors     the best weights so far, with what is needed to build their network
+start.safetensors     the weights it began with, where those are another run's
 last/                 checkpoint.safetensors: everything needed to go on
 log.jsonl             one line for each look at the loss and each validation
 previews/  report/    sounds and the page
@@ -31,7 +32,17 @@ except ImportError:  # Windows: two processes in one run are not told apart
 LARGEST_JSON = 16 * 2**20
 """Bytes of the largest run.json that is read."""
 
-_PARTS = ("model.safetensors", "log.jsonl", "last", "previews", "report", "tensorboard", "data", "run.json")
+_PARTS = (
+    "model.safetensors",
+    "start.safetensors",
+    "log.jsonl",
+    "last",
+    "previews",
+    "report",
+    "tensorboard",
+    "data",
+    "run.json",
+)
 
 
 def own_rank() -> int:
@@ -53,6 +64,7 @@ class RunFolder:
         """What run.json holds."""
 
     model = property(lambda self: self.path / "model.safetensors")
+    start = property(lambda self: self.path / "start.safetensors")
     checkpoint = property(lambda self: self.path / "last" / "checkpoint.safetensors")
     log = property(lambda self: self.path / "log.jsonl")
     previews = property(lambda self: self.path / "previews")
@@ -213,9 +225,9 @@ class RunFolder:
         atomic.write_text(self.path / "run.json", json.dumps(self.info, indent=2) + "\n")
 
     def _sweep(self) -> None:
-        """Remove the temporary files that a kill left behind: `wavewright.atomic`'s, and safetensors' own beside them."""
+        """Remove the temporary files a kill left behind: `wavewright.atomic`'s, and safetensors' own beside them."""
         for folder, names in (
-            (self.path, ("run.*", "model.*", "log.*", "tmp*")),
+            (self.path, ("run.*", "model.*", "start.*", "log.*", "tmp*")),
             (self.path / "last", ("checkpoint.*", "tmp*")),
             (self.previews, ("step-*.*",)),
         ):
