@@ -2,7 +2,7 @@
 
 Behind it is the fastest that knows the network: compiled kernels for WaveNets (`wavenet_player`), LSTMs and GRUs
 (`recurrent_player`) and impulse responses (`convolution_player`), torch for all else that is causal; what is not goes
-through torch in chunks (`chunked_player`).
+through torch in chunks (`chunked_player`). ONNX files go through onnxruntime (`onnx_player`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from numba.core import event
 
 from wavewright.audio.recording import FloatArray
 from wavewright.errors import SettingsError
+from wavewright.nets.onnx_network import OnnxNetwork
 from wavewright.nets.plain import PlainNetwork, plain_of
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from wavewright.nets.contract import Network
+
+    AnyNetwork: TypeAlias = Network | PlainNetwork | OnnxNetwork
+    """Whatever can be played: torch's, plain numbers, or a graph in an ONNX file."""
 
 LONGEST = 65_536
 """Samples that go through an engine at once; longer blocks are cut, so that memory does not grow with them."""
@@ -78,7 +84,7 @@ class Player:
 
     def __init__(
         self,
-        net: Network | PlainNetwork,
+        net: AnyNetwork,
         channels: int = 1,
         tell: Callable[[str], None] | None = None,
         *,
@@ -162,15 +168,15 @@ class Player:
         return rest
 
 
-def compiled(net: Network | PlainNetwork) -> bool:
+def compiled(net: AnyNetwork) -> bool:
     """Whether kernels play ``net`` (with activations that need not be exact), and not torch.
 
     Then every channel has the same bits whether it is played alone or beside others.
     """
-    return isinstance(net, PlainNetwork) or plain_of(net) is not None
+    return isinstance(net, PlainNetwork) or (not isinstance(net, OnnxNetwork) and plain_of(net) is not None)
 
 
-def _engine(net: Network | PlainNetwork, channels: int, tell: Callable[[str], None] | None, exact: bool) -> Engine:
+def _engine(net: AnyNetwork, channels: int, tell: Callable[[str], None] | None, exact: bool) -> Engine:
     """The fastest engine that knows ``net``; ``tell`` gets a line when compiling begins."""
     if tell is None:
         return _made(net, channels, exact)
@@ -193,8 +199,12 @@ class _Teller(event.Listener):  # type: ignore[misc]
         pass
 
 
-def _made(net: Network | PlainNetwork, channels: int, exact: bool) -> Engine:
+def _made(net: AnyNetwork, channels: int, exact: bool) -> Engine:
     # each engine is imported where it is needed: torch alone takes longer to load than a song takes to play
+    if isinstance(net, OnnxNetwork):
+        from wavewright.engine.onnx_player import OnnxPlayer
+
+        return OnnxPlayer(net, channels)
     plain = net if isinstance(net, PlainNetwork) else plain_of(net)
     if plain is not None and plain.kind in ("lstm", "gru") and not exact:
         from wavewright.engine.recurrent_player import RecurrentPlayer

@@ -23,10 +23,9 @@ from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
 from wavewright.engine.player import Player, compiled
 from wavewright.errors import DataError, OutputError, WavewrightError
-from wavewright.nets.plain import PlainNetwork
 
 if TYPE_CHECKING:
-    from wavewright.nets.contract import Network
+    from wavewright.engine.player import AnyNetwork
 
 BLOCK = 1 << 15
 """Samples a block: long enough that calls cost nothing, short enough to stay in the cache."""
@@ -138,7 +137,7 @@ def cores() -> int:
 
 
 def render_files(
-    net: Network | PlainNetwork,
+    net: AnyNetwork,
     rate: int | None,
     plans: Sequence[RenderPlan],
     *,
@@ -211,7 +210,7 @@ class _Count:
 
 
 def _render(
-    net: Network | PlainNetwork,
+    net: AnyNetwork,
     rate: int | None,
     planned: RenderPlan,
     threads: int,
@@ -255,7 +254,7 @@ class _Voices:
 
     def __init__(
         self,
-        net: Network | PlainNetwork,
+        net: AnyNetwork,
         channels: int,
         threads: int,
         tell: Callable[[str], None] | None,

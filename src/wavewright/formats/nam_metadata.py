@@ -12,9 +12,9 @@ from wavewright.formats.strict_json import shown
 
 GEAR_TYPES = ("amp", "pedal", "pedal_amp", "amp_cab", "amp_pedal_cab", "preamp", "studio")
 TONE_TYPES = ("clean", "overdrive", "crunch", "hi_gain", "fuzz")
-_NUMBERS = ("loudness", "gain", "input_level_dbu", "output_level_dbu")
-_TEXTS = ("name", "modeled_by", "gear_type", "gear_make", "gear_model", "tone_type")
-_TABLES = ("date", "training")
+NUMBERS = ("loudness", "gain", "input_level_dbu", "output_level_dbu")
+TEXTS = ("name", "modeled_by", "gear_type", "gear_make", "gear_model", "tone_type")
+TABLES = ("date", "training")
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ def read(table: Any) -> NamMetadata:
         raise ModelFileError(f"metadata is {shown(table)}: must be an object")
     known: dict[str, Any] = {}
     for names, types, what in (
-        (_NUMBERS, (int, float), "a number"),
-        (_TEXTS, (str,), "a string"),
-        (_TABLES, (dict,), "an object"),
+        (NUMBERS, (int, float), "a number"),
+        (TEXTS, (str,), "a string"),
+        (TABLES, (dict,), "an object"),
     ):
         for name in names:
             value = table.get(name)
@@ -63,7 +63,7 @@ def read(table: Any) -> NamMetadata:
             if not isinstance(value, types) or isinstance(value, bool):
                 raise ModelFileError(f"metadata.{name} is {shown(value)}: must be {what}")
             known[name] = _printable(value, name) if isinstance(value, str) else value
-    others = {key: value for key, value in table.items() if key not in (*_NUMBERS, *_TEXTS, *_TABLES)}
+    others = {key: value for key, value in table.items() if key not in (*NUMBERS, *TEXTS, *TABLES)}
     return NamMetadata(**known, others=others)
 
 
@@ -79,7 +79,7 @@ def _printable(value: str, name: str) -> str:
 
 def write(metadata: NamMetadata) -> dict[str, Any]:
     """Plain values for a file, in the order in which the reference trainer writes them."""
-    order = ("date", "loudness", "gain", *_TEXTS, "input_level_dbu", "output_level_dbu", "training")
+    order = ("date", "loudness", "gain", *TEXTS, "input_level_dbu", "output_level_dbu", "training")
     plain = {name: getattr(metadata, name) for name in order if getattr(metadata, name) is not None}
     return {**plain, **metadata.others}
 
