@@ -16,6 +16,7 @@ from wavewright.engine import render as rendering
 from wavewright.engine.player import Player
 from wavewright.errors import DataError, PairError
 from wavewright.formats import nam
+from wavewright.formats.model_file import ModelFile
 from wavewright.formats.nam_metadata import NamMetadata
 from wavewright.jobs import playing
 from wavewright.jobs.playing import render
@@ -56,11 +57,11 @@ class Twin:
     rate: int | None
     name: str
     run: RunFolder | None = None
-    model: nam.NamModel | None = None
+    model: ModelFile | None = None
 
 
 def open_twin(path: Path, size: str | None = None) -> Twin:
-    """The twin in a run folder or a .nam file. ``size`` picks from a container: ``lite`` or ``full``.
+    """The twin in a run folder or a model file. ``size`` picks from a container: ``lite`` or ``full``.
 
     Raises:
         RunError, ModelFileError: there is none, or it is damaged.
@@ -92,8 +93,8 @@ def describe(path: Path) -> dict[str, Any]:
     if twin.model is not None:
         meta = twin.model.metadata
         facts |= {
-            "format": f".nam {twin.model.version} {twin.model.architecture}",
-            "models": len(twin.model.submodels) or 1,
+            "format": twin.model.format,
+            "models": len(twin.model.models) or 1,
         }
         facts |= {name: getattr(meta, name) for name in ("loudness", "gain", "modeled_by", "gear_make", "gear_model")}
     return facts
@@ -128,14 +129,17 @@ class Judgement:
 
 
 def held_out(twin: Twin) -> tuple[FloatArray, FloatArray, int]:
-    """Dry with its warm-up in front, wet alone, and the length of the warm-up: the part training never saw."""
+    """Dry with its warm-up in front, wet alone, and the length of the warm-up: the part training never saw.
+
+    Where the network looks ahead, dry goes on behind the wet for as long as it does.
+    """
     if twin.run is None:
         raise DataError(f"{twin.source} is a model file and holds no recordings; name a dry and a wet recording")
     store = Store.open(twin.run.path / STORE)
     start, stop = twin.run.info["extra"]["validation"]
-    context = twin.network.receptive_field - 1
+    context, after = twin.network.context
     dry, wet = store.track("dry"), store.track("wet")
-    return np.array(dry[:, start - context : stop]), np.array(wet[:, start:stop]), context
+    return np.array(dry[:, start - context : stop + after]), np.array(wet[:, start:stop]), context
 
 
 def evaluate(twin: Twin, dry: Path | None = None, wet: Path | None = None, delay: int | None = None) -> Judgement:
@@ -149,7 +153,7 @@ def evaluate(twin: Twin, dry: Path | None = None, wet: Path | None = None, delay
     if dry is None or wet is None:
         x, target, context = held_out(twin)
         rate = int(twin.rate or 0)
-        return judge(play(twin.network, x)[:, context:], target, rate, 0)
+        return judge(play(twin.network, x)[:, context : context + target.shape[1]], target, rate, 0)
     went_in, came_out = files.read(dry), files.read(wet)
     for path, recording in ((dry, went_in), (wet, came_out)):
         if twin.rate is not None and recording.rate != twin.rate:

@@ -45,7 +45,8 @@ def write(
         raise RunError(f"{folder} is a model file; a report is made of a run folder")
     run, rate = opened.run, opened.rate
     dry, wet, context = twins.held_out(opened)
-    played = twins.play(opened.network, dry)[:, context:]
+    dry_alone = slice(context, context + wet.shape[1])
+    played = twins.play(opened.network, dry)[:, dry_alone]
     judged = twins.judge(played, wet, rate, 0)
     place = output if output is not None else run.report / "index.html"
 
@@ -59,7 +60,7 @@ def write(
         place,
         title=title or opened.name,
         rate=rate,
-        dry=dry[0, context:],
+        dry=dry[0, dry_alone],
         wet=wet[0],
         twin=played[0],
         history=read_log(run.log),
