@@ -29,7 +29,7 @@ class Arguments:
     """Measure a twin on its own held-out part, or on another dry and wet recording of the same device."""
 
     model: Annotated[
-        Path, POSITIONAL, option("a run folder, or a .nam file with a pair behind it", metavar="RUN|MODEL")
+        Path, POSITIONAL, option("a run folder, or a model file with a pair behind it", metavar="RUN|MODEL")
     ]
     recordings: Annotated[
         tuple[Path, ...], POSITIONAL, option("another dry and wet recording", metavar="[DRY WET]")
@@ -37,6 +37,9 @@ class Arguments:
     delay: Annotated[
         int | None, option("samples by which that wet file is late; found by correlation with the twin where absent")
     ] = None
+    table: Annotated[
+        bool, option("the errors of training and validation, epoch by epoch, as the run kept them, and the test's")
+    ] = False
     size: Annotated[Literal["lite", "full"] | None, option("which model of a container; full where absent")] = None
     voice: Voice = field(default_factory=Voice)
 
@@ -55,6 +58,8 @@ def main(words: Sequence[str]) -> int:
         raise SettingsError(
             [f"evaluate wants no recordings, or a dry and a wet one; {len(arguments.recordings)} were given"]
         )
+    if arguments.table:
+        return show_table(arguments)
     from wavewright.jobs import twin
 
     dry, wet = arguments.recordings or (None, None)
@@ -68,4 +73,24 @@ def main(words: Sequence[str]) -> int:
         *table(rows, left=(0, 2)),
     )
     arguments.voice.result(judgement.to_dict())
+    return 0
+
+
+def show_table(arguments: Arguments) -> int:
+    """The table of errors, epoch by epoch, and below it the errors on the given pair."""
+    from wavewright.jobs import twin, twin_table
+    from wavewright.metrics import error_table
+
+    opened = twin.open_twin(arguments.model, arguments.size)
+    rows = twin_table.rows(opened)
+    judged, test = None, None
+    if arguments.recordings:
+        dry, wet = arguments.recordings
+        judged, test = twin_table.test(opened, dry, wet, arguments.delay)
+    arguments.voice.say(*error_table.lines(rows, test))
+    shown = [
+        {"line": " ".join(name.split()), **{column: row.get(column) for column in error_table.COLUMNS}}
+        for name, row in rows
+    ]
+    arguments.voice.result({"table": shown, "test": None if judged is None else judged.to_dict()})
     return 0

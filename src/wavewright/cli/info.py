@@ -15,7 +15,7 @@ from wavewright.cli.flags import POSITIONAL, option, parse
 class Arguments:
     """Tell what a run folder, a model file or a sound file holds."""
 
-    path: Annotated[Path, POSITIONAL, option("a run folder, a .nam file or a sound file", metavar="RUN|MODEL|AUDIO")]
+    path: Annotated[Path, POSITIONAL, option("a run folder, a model file or a sound file", metavar="RUN|MODEL|AUDIO")]
     voice: Voice = field(default_factory=Voice)
 
 
@@ -23,7 +23,7 @@ def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "info", words)
     path = arguments.path
-    if path.is_dir() or path.suffix.lower() == ".nam":
+    if path.is_dir() or path.suffix.lower() in (".nam", ".json", ".onnx"):
         from wavewright.jobs import generator, twin
         from wavewright.train.run import job_of
 

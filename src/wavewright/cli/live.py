@@ -30,7 +30,7 @@ class Arguments:
     Ctrl-C ends it. Needs sounddevice (pip install 'wavewright[live]'), except with --rehearse.
     """
 
-    model: Annotated[Path | None, POSITIONAL, option("a run folder or a .nam file", metavar="RUN|MODEL")] = None
+    model: Annotated[Path | None, POSITIONAL, option("a run folder or a model file", metavar="RUN|MODEL")] = None
     list: Annotated[bool, option("show the sound cards, their channels and rates, and leave")] = False
     rehearse: Annotated[
         bool, option("no sound card: play a built-in riff on a clock, to see whether this machine keeps up")
@@ -66,7 +66,7 @@ def main(words: Sequence[str]) -> int:
     if arguments.list + arguments.rehearse + arguments.measure_latency > 1:
         problems.append("--list, --rehearse and --measure-latency are three different things to do; take one")
     elif arguments.model is None and not (arguments.list or arguments.measure_latency):
-        problems.append("live wants a run folder or a .nam file; --list and --measure-latency go without")
+        problems.append("live wants a run folder or a model file; --list and --measure-latency go without")
     if problems:
         raise SettingsError(problems)
     if arguments.list:

@@ -21,7 +21,7 @@ COMMANDS = {
     "check": "alignment and quality of a dry and a wet recording, before an hour is lost",
     "prepare": "the data step by itself: resampled, checked, memory-mapped, reusable",
     "train": "learn from recordings: train emulate DRY WET -o RUN, train generate FOLDER -o RUN",
-    "render": "play files of any length through a twin (a run or a .nam)",
+    "render": "play files of any length through a twin (a run or a model file)",
     "sample": "draw new sound from a run of train generate",
     "evaluate": "the figures of a run, on its own held-out part or on another pair",
     "report": "the page of a run: players, plots, history",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Arguments:
     """Play sound files through a twin, in blocks: any length, any channels, memory stays flat."""
 
-    model: Annotated[Path, POSITIONAL, option("a run folder or a .nam file", metavar="RUN|MODEL")]
+    model: Annotated[Path, POSITIONAL, option("a run folder or a model file", metavar="RUN|MODEL")]
     sources: Annotated[tuple[Path, ...], POSITIONAL, option("sound files", metavar="IN …")]
     output: Annotated[
         Path, option("the file to write; for several inputs, a folder that is there", short="-o", metavar="OUT")

@@ -87,13 +87,40 @@ def weights(values: list[Any], expected: int, what: str) -> NDArray[np.float32]:
     """The flat weights of a model, once there are as many as its sizes ask for and all are finite numbers."""
     if len(values) != expected:
         raise ModelFileError(f"holds {len(values):,} weights, but {what} has {expected:,}; the file is damaged")
+    return _numbers(values, (expected,), "weights")
+
+
+def array(value: object, shape: tuple[int, ...], where: str) -> NDArray[np.float32]:
+    """Numbers of that shape, kept as lists within lists, once every list is as long as it says and all are finite.
+
+    >>> array([[1, 2.5]], (1, 2), "matrix")
+    array([[1. , 2.5]], dtype=float32)
+    """
+    return _numbers(_flat(value, shape, shape, where), shape, where).reshape(shape)
+
+
+def _flat(value: object, shape: tuple[int, ...], whole_shape: tuple[int, ...], where: str) -> list[Any]:
+    sizes = " × ".join(map(str, whole_shape))
+    if not isinstance(value, list):
+        raise ModelFileError(f"{where} is {shown(value)}: must be a list, for there must be {sizes} numbers in all")
+    if len(value) != shape[0]:
+        raise ModelFileError(f"{where} has {len(value):,} entries: must have {shape[0]:,}, of {sizes} numbers in all")
+    if len(shape) == 1:
+        return value
+    return [each for at, row in enumerate(value) for each in _flat(row, shape[1:], whole_shape, f"{where}[{at}]")]
+
+
+def _numbers(values: list[Any], shape: tuple[int, ...], where: str) -> NDArray[np.float32]:
+    def place(at: int) -> str:
+        return where + "".join(f"[{index}]" for index in np.unravel_index(at, shape))
+
     wrong = [at for at, value in enumerate(values) if type(value) not in (float, int)]
     if wrong:
         value = values[wrong[0]]
-        raise ModelFileError(f"weights[{wrong[0]}] is {shown(value)}, a {kind(value)}: all weights must be numbers")
+        raise ModelFileError(f"{place(wrong[0])} is {shown(value)}, a {kind(value)}: all weights must be numbers")
     wide = np.array(values, dtype=np.float64)
     outside = np.flatnonzero(~(np.abs(wide) <= np.finfo(np.float32).max))
     if outside.size:
         at = int(outside[0])
-        raise ModelFileError(f"weights[{at}] is {wide[at]:g}: all weights must be finite 32-bit numbers")
+        raise ModelFileError(f"{place(at)} is {wide[at]:g}: all weights must be finite 32-bit numbers")
     return wide.astype(np.float32)

@@ -28,7 +28,7 @@ from wavewright.nets.plain import PlainNetwork, in_order, plain_of
 if TYPE_CHECKING:
     from wavewright.nets.contract import Network
 
-__all__ = ["NamMetadata", "NamModel", "Submodel", "load", "save", "save_container"]
+__all__ = ["NamMetadata", "NamModel", "Submodel", "load", "read", "save", "save_container"]
 
 EARLIEST, LATEST = (0, 5, 0), (0, 7)
 ARCHITECTURES = ("WaveNet", "LSTM", "Linear", "SlimmableContainer")
@@ -72,9 +72,14 @@ def load(path: Path) -> NamModel:
             is not supported (by its name), or its sizes and weights do not fit. Nothing in it is ever executed.
     """
     try:
-        return _read_model(strict_json.read(path), contained=False)
+        return read(strict_json.read(path))
     except ModelFileError as error:
         raise ModelFileError(f"model file {path} {error}") from error
+
+
+def read(content: dict[str, Any]) -> NamModel:
+    """The same of a file's plain values."""
+    return _read_model(content, contained=False)
 
 
 def _read_model(content: dict[str, Any], *, contained: bool) -> NamModel:

@@ -1,4 +1,4 @@
-"""A twin as it plays: opened from a run or a .nam file, and files rendered through it. No torch here, unless a network
+"""A twin as it plays: opened from a run or a model file, and files rendered through it. No torch here, unless a network
 needs it."""
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from wavewright.engine import render as rendering
 from wavewright.errors import ModelFileError, RunError
-from wavewright.formats import nam
+from wavewright.formats import model_file as model_files
+from wavewright.formats.model_file import ModelFile
 from wavewright.jobs.settings import JOB
 from wavewright.nets import plain
+from wavewright.nets.onnx_network import OnnxNetwork
 from wavewright.nets.plain import PlainNetwork
 from wavewright.train import model_file
 from wavewright.train.run import RunFolder
@@ -25,7 +27,7 @@ class Playable(Protocol):
     """What can be played: a network, and its rate in Hz where that is known."""
 
     @property
-    def network(self) -> Network | PlainNetwork:
+    def network(self) -> Network | PlainNetwork | OnnxNetwork:
         """The network."""
 
     @property
@@ -37,20 +39,20 @@ class Playable(Protocol):
 class Opened:
     """A twin ready to play, and what it is called."""
 
-    network: Network | PlainNetwork
+    network: Network | PlainNetwork | OnnxNetwork
     rate: int | None
     name: str
 
 
 def open_playable(path: Path, size: str | None = None) -> Opened:
-    """The twin in a run folder or a .nam file. ``size`` picks from a container: ``lite`` or ``full``.
+    """The twin in a run folder or a model file. ``size`` picks from a container: ``lite`` or ``full``.
 
     Raises:
         RunError, ModelFileError: there is none, or it is damaged.
     """
     if not path.is_dir():
         model = open_model(path)
-        return Opened(of_size(model, path, size).plain, model.rate, model.metadata.name or path.stem)
+        return Opened(of_size(model, path, size).network, model.rate, model.metadata.name or path.stem)
     run = open_run(path)
     saved = model_file.load_plain(run.model)
     name = path.resolve().name
@@ -77,18 +79,18 @@ def open_run(path: Path) -> RunFolder:
     return run
 
 
-def open_model(path: Path) -> nam.NamModel:
-    """The .nam file at ``path``.
+def open_model(path: Path) -> ModelFile:
+    """The model file at ``path``, in any format that can be read.
 
     Raises:
         ModelFileError: there is none, or it cannot be read.
     """
     if not path.exists():
-        raise ModelFileError(f"no run and no model file at {path}; name a run folder or a .nam file")
-    return nam.load(path)
+        raise ModelFileError(f"no run and no model file at {path}; name a run folder, or a .nam, .json or .onnx file")
+    return model_files.load(path)
 
 
-def of_size(model: nam.NamModel, path: Path, size: str | None) -> nam.NamModel:
+def of_size(model: ModelFile, path: Path, size: str | None) -> ModelFile:
     """The model of ``size`` in a container; the whole file where None.
 
     Raises:
@@ -96,9 +98,9 @@ def of_size(model: nam.NamModel, path: Path, size: str | None) -> nam.NamModel:
     """
     if size is None:
         return model
-    if not model.submodels:
+    if not model.models:
         raise ModelFileError(f"{path} holds one model, not a container of sizes; leave --size away")
-    return model.submodels[0 if size == "lite" else -1].model
+    return model.models[0 if size == "lite" else -1]
 
 
 def render(

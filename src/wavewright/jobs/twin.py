@@ -14,7 +14,7 @@ from wavewright.audio.recording import FloatArray
 from wavewright.data.store import Store
 from wavewright.engine import render as rendering
 from wavewright.engine.player import Player
-from wavewright.errors import DataError, PairError
+from wavewright.errors import DataError, ModelFileError, PairError
 from wavewright.formats import nam
 from wavewright.formats.model_file import ModelFile
 from wavewright.formats.nam_metadata import NamMetadata
@@ -26,6 +26,8 @@ from wavewright.metrics import spectral
 from wavewright.metrics.waveform import ErrorSums
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
+from wavewright.nets.onnx_network import OnnxNetwork
+from wavewright.nets.plain import PlainNetwork
 from wavewright.train import model_file
 from wavewright.train.run import RunFolder
 
@@ -53,7 +55,7 @@ class Twin:
     """A network ready to play: where it came from, its rate in Hz (None where a model file does not say)."""
 
     source: Path
-    network: Network
+    network: Network | OnnxNetwork
     rate: int | None
     name: str
     run: RunFolder | None = None
@@ -70,18 +72,23 @@ def open_twin(path: Path, size: str | None = None) -> Twin:
         run = playing.open_run(path)
         return Twin(path, trained_network(run), run.rate, path.resolve().name, run=run)
     model = playing.open_model(path)
-    chosen = playing.of_size(model, path, size)
-    return Twin(path, chosen.net, model.rate, model.metadata.name or path.stem, model=model)
+    chosen = playing.of_size(model, path, size).network
+    network = chosen.with_torch() if isinstance(chosen, PlainNetwork) else chosen
+    return Twin(path, network, model.rate, model.metadata.name or path.stem, model=model)
 
 
 def describe(path: Path) -> dict[str, Any]:
     """What `wavewright info` tells of a run or a model file."""
     twin = open_twin(path)
-    kind, _ = registry.config_of(twin.network)
+    network = twin.network
+    if isinstance(network, OnnxNetwork):
+        kind, weights = "graph", network.weights
+    else:
+        kind, weights = registry.config_of(network)[0], sum(parameter.numel() for parameter in network.parameters())
     facts: dict[str, Any] = {
         "name": twin.name,
         "network": kind,
-        "weights": sum(parameter.numel() for parameter in twin.network.parameters()),
+        "weights": weights,
         "receptive_field": twin.network.receptive_field,
         "latency": twin.network.latency,
         "rate": twin.rate,
@@ -103,7 +110,7 @@ def describe(path: Path) -> dict[str, Any]:
 # ── play ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def play(network: Network, dry: FloatArray) -> FloatArray:
+def play(network: Network | OnnxNetwork, dry: FloatArray) -> FloatArray:
     """The twin's output ``(channels, time)`` for ``dry`` of the same shape, in memory."""
     player = Player(network, channels=dry.shape[0])
     blocks = range(0, dry.shape[1], rendering.BLOCK)
@@ -133,7 +140,7 @@ def held_out(twin: Twin) -> tuple[FloatArray, FloatArray, int]:
 
     Where the network looks ahead, dry goes on behind the wet for as long as it does.
     """
-    if twin.run is None:
+    if twin.run is None or isinstance(twin.network, OnnxNetwork):
         raise DataError(f"{twin.source} is a model file and holds no recordings; name a dry and a wet recording")
     store = Store.open(twin.run.path / STORE)
     start, stop = twin.run.info["extra"]["validation"]
@@ -226,6 +233,8 @@ def export_nam(twin: Twin, output: Path, metadata: NamMetadata | None = None, *,
         ModelFileError: the format has no place for this network.
         OutputError: the file exists already (without ``force``), or cannot be written.
     """
+    if isinstance(twin.network, OnnxNetwork):
+        raise ModelFileError(f"{twin.source} is an ONNX file, which cannot become another; export its run")
     facts = metadata or NamMetadata()
     if facts.name is None:
         facts = replace(facts, name=twin.name)
