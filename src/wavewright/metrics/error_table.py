@@ -24,6 +24,8 @@ COLUMNS = (
 )
 """The figures of a line, by the names they have in a run's log; those without a prefix are of the held-out part."""
 
+TEST = (("mse", "mse"), ("rmse", "rmse"), ("std", "error_std"))
+
 WIDTH = 12
 
 
@@ -40,15 +42,15 @@ def figures(training: ErrorTable, held_out: ErrorTable) -> dict[str, float]:
     }
 
 
-def lines(rows: Iterable[tuple[str, Mapping[str, Any]]], test: ErrorTable | None = None) -> list[str]:
-    """The table: each row what it is called and its figures, and below it the test's where there is one.
+def lines(rows: Iterable[tuple[str, Mapping[str, Any]]], test: Mapping[str, float] | None = None) -> list[str]:
+    """The table: each row what it is called and its figures, and below it the test's mse, rmse and error_std.
 
     >>> table = ErrorTable(mse=0.0004, rmse=0.02, error_std=0.02, reference_std=0.1)
     >>> for line in lines([("epoch 5", figures(table, table))]):
     ...     print(line)
                               mse                    rmse                                 std
                  training  validation    training  validation    training  validation   reference
-    epoch 5       0.00040     0.00040     0.02000     0.02000     0.02000     0.02000     0.10000
+    epoch 5      4.00e-04    4.00e-04     0.02000     0.02000     0.02000     0.02000     0.10000
     """
     rows = list(rows)
     first = max((len(name) for name, _ in rows), default=0)
@@ -58,8 +60,7 @@ def lines(rows: Iterable[tuple[str, Mapping[str, Any]]], test: ErrorTable | None
     for name, row in rows:
         shown.append(f"{name:<{first}}" + _row([_figure(row.get(column)) for column in COLUMNS]))
     if test is not None:
-        values = (("mse", test.mse), ("rmse", test.rmse), ("std", test.error_std))
-        shown += ["", *(f"test {name}: {value:.6g}" for name, value in values)]
+        shown += ["", *(f"test {name}: {test[key]:.6g}" for name, key in TEST)]
     return shown
 
 
@@ -68,4 +69,6 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _figure(value: Any) -> str:
-    return f"{value:.5f}" if isinstance(value, (int, float)) else "-"
+    if not isinstance(value, (int, float)):
+        return "-"
+    return f"{value:.5f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2e}"
