@@ -50,9 +50,13 @@ def test_new_sounds_are_held_against_the_corpus(opened: OpenGenerator) -> None:
     outputs = generate_judge.listen(opened, count=4)
     assert len(outputs.drawn) == len(outputs.nearest) == 4
     figures = generate_judge.figures_of_outputs(outputs)
-    assert figures["mmd"][0] > figures["mmd_floor"][0]  # noise is no tone
-    assert figures["frechet"][0] > figures["frechet_floor"][0]
-    assert 0 <= figures["nearest_copy"][0] < figures["nearest_copy_held_out"][0] <= 1
+    assert figures["mmd"][0] > figures["mmd_real"][0]  # noise is no tone
+    assert figures["frechet"][0] > figures["frechet_real"][0]
+    assert figures["hiss"][0] > figures["hiss_real"][0]
+    assert figures["decay"][0] > figures["decay_real"][0]
+    assert 0 <= figures["copy"][0] < figures["copy_real"][0] <= 1
+    assert all(words for _, words in figures.values())
+    assert "intervals" not in figures  # nothing here has a rhythm
     assert set(outputs.faults.values()) <= {0.25, 0.5, 0.75, 1.0}
 
 
@@ -60,4 +64,5 @@ def test_the_command_prints_all_of_it_for_machines(opened: OpenGenerator, capsys
     assert command(["evaluate", str(opened.run.path), "--count", "3", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {"bits", "lpc_floor", "unigram", "accuracy", "int8_cost", "mmd", "frechet", "diversity"} <= told.keys()
+    assert {"rising", "attack", "hiss_gaussian", "centroid_grains"} <= told.keys()
     assert math.isfinite(told["bits"])

@@ -225,3 +225,16 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="already exists"):
         generator_report(path, full())
     assert path.read_text() == "mine"
+
+
+def test_floors_stand_in_columns_of_their_own_beside_the_figures(tmp_path: Path) -> None:
+    rows = [
+        Judged("MMD", 0.25, 0.125, "distance", floors={"Gaussian": 0.5, "shuffled grains": math.nan}),
+        Judged("Bits", 3.5, 4.5, "a sample", against="linear predictor"),
+    ]
+    generator_report(tmp_path / "page.html", GeneratorPage("run", RATE, figures=rows))
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    found = [re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", text)]
+    assert ["Figure", "Here", "To compare", "Gaussian", "shuffled grains", "What it says"] in found
+    assert ["MMD", "0.25", "real sounds 0.125", "0.5", "", "distance"] in found
+    assert ["Bits", "3.5", "linear predictor 4.5", "", "", "a sample"] in found

@@ -6,10 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from wavewright.cli.console import Voice, table
 from wavewright.cli.flags import POSITIONAL, option, parse
+
+if TYPE_CHECKING:
+    from wavewright.metrics.judgement import Judgement
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ def main(words: Sequence[str]) -> int:
         with Bar(f"drawing {arguments.count} sounds", "samples", voice, opened.rate) as bar:
             outputs = generate_judge.listen(opened, arguments.count, arguments.seed, bar.update)
         drawn = generate_judge.figures_of_outputs(outputs)
-        voice.say("", f"{arguments.count} new sounds against the corpus:", *table(_rows(drawn), left=(0, 2)))
+        voice.say("", f"{arguments.count} new sounds against the corpus:", *beside_floors(outputs.judgement))
+        voice.say(*(f"{share:.0%} of them are {name}" for name, share in outputs.faults.items()))
         figures = {**figures, **drawn}
     voice.result(
         {
@@ -53,6 +57,18 @@ def main(words: Sequence[str]) -> int:
         }
     )
     return 0
+
+
+def beside_floors(judgement: Judgement) -> list[str]:
+    """The figures of new sounds as a table, each beside those of real sounds, of a Gaussian and of shuffled grains."""
+    head = ["figure", "new", "real", "Gaussian", "grains", ""]
+    return table(
+        [head, *([row[0], *(_written(value) for value in row[1:5]), row[5]] for row in judgement.rows())], (0, 5)
+    )
+
+
+def _written(value: float) -> str:
+    return f"{value:.4g}" if math.isfinite(value) else "-"
 
 
 def _rows(figures: dict[str, tuple[float, str]]) -> list[list[Any]]:

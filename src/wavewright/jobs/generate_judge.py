@@ -21,9 +21,9 @@ from wavewright.jobs.generator import OpenGenerator
 from wavewright.jobs.material import Material
 from wavewright.jobs.sample_request import request
 from wavewright.jobs.sampling import Drawn
-from wavewright.metrics.corpus import Comparison, compare
 from wavewright.metrics.floors import TEXTBOOK, floors
-from wavewright.metrics.memorisation import Copies, Nearest
+from wavewright.metrics.judgement import MEANING, Judge, Judgement
+from wavewright.metrics.memorisation import Nearest
 
 INT8_SECONDS = 10.0
 """How much held-out sound the cost of int8 weights is measured on."""
@@ -105,14 +105,15 @@ def _judged(opened: OpenGenerator, folder: Path | None) -> Iterator[tuple[Materi
         return
     settings = opened.settings
     with tempfile.TemporaryDirectory() as place:
-        corpus = Corpus.create(
-            Path(place) / "judged", [folder], rate=opened.rate, labels=Labels(settings.classes, settings.class_part)
-        )
-        unknown = set(corpus.labels) - set(opened.controls.classes)
-        if opened.controls.classes and unknown:
+        labels = Labels(settings.classes, class_parts(settings.class_part))
+        corpus = Corpus.create(Path(place) / "judged", [folder], rate=opened.rate, labels=labels)
+        known = opened.controls.parts
+        told = [set(values) for values in zip(*(label.split(BETWEEN) for label in corpus.labels), strict=True)]
+        unknown = {name for names, values in zip(told, known, strict=False) for name in names - set(values)}
+        if known and unknown:
             raise DataError(
                 f"sounds in {folder} have classes that the network does not know: {', '.join(sorted(unknown))}; "
-                f"it knows {', '.join(opened.controls.classes)}"
+                f"it knows {', '.join(name for values in known for name in values)}"
             )
         yield replace(opened.material, corpus=corpus), corpus.sounds
 
@@ -140,12 +141,18 @@ class Outputs:
     """New sounds, and how they compare with the corpus."""
 
     drawn: tuple[Drawn, ...]
-    comparison: Comparison
-    nearest: tuple[Nearest, ...]
-    """Of each new sound, the training excerpt most like it."""
-    held_out_nearest: tuple[Nearest, ...]
-    """The same of held-out sounds: what is ordinary without copying."""
+    judgement: Judgement
     settings: SampleSettings
+
+    @property
+    def nearest(self) -> tuple[Nearest, ...]:
+        """Of each new sound, the training excerpt most like it."""
+        return self.judgement.nearest
+
+    @property
+    def held_out_nearest(self) -> tuple[Nearest, ...]:
+        """The same of held-out sounds: what is ordinary without copying."""
+        return self.judgement.held_out_nearest
 
     @property
     def faults(self) -> dict[str, float]:
@@ -172,14 +179,8 @@ def listen(
     drawn = sampling.best(opened, wanted, sampling.Count(progress, wanted.frames * count))
     learned, held_out = ([material.sound(sound) for sound in part] for part in (material.learned, material.held_out))
     made = [one.sound for one in drawn]
-    search = Copies(learned, opened.rate)
-    return Outputs(
-        tuple(drawn),
-        compare(made, held_out, learned, opened.rate),
-        tuple(search.nearest_all(made)),
-        tuple(search.nearest_all(held_out[:: max(1, len(held_out) // count)][:count])),
-        settings,
-    )
+    judge = Judge(learned, held_out, opened.rate, wanted.frames, count, seed=seed)
+    return Outputs(tuple(drawn), judge.judge(made), settings)
 
 
 # ── figures with their meaning, for tables ────────────────────────────────────────────────────────────────────────
@@ -201,16 +202,10 @@ def figures_of_prediction(predicted: Prediction) -> dict[str, tuple[float, str]]
 
 
 def figures_of_outputs(outputs: Outputs) -> dict[str, tuple[float, str]]:
-    """Name → value and what it says."""
-    compared = outputs.comparison
-    copies, ordinary = ([one.correlation for one in found] for found in (outputs.nearest, outputs.held_out_nearest))
-    return {
-        "mmd": (compared.mmd, "kernel distance of new sounds to held-out ones"),
-        "mmd_floor": (compared.mmd_floor, "the same of training sounds: what is ordinary"),
-        "frechet": (compared.frechet, "Fréchet distance of new sounds to held-out ones"),
-        "frechet_floor": (compared.frechet_floor, "the same of training sounds"),
-        "diversity": (compared.diversity, "how unlike one another, over the corpus's own: 1 is as diverse"),
-        "nearest_copy": (max(copies), "best correlation of any new sound with a training excerpt: 1 is a copy"),
-        "nearest_copy_held_out": (max(ordinary), "the same of held-out sounds: what is ordinary"),
-        **{f"share_{name}": (share, f"of the new sounds are {name}") for name, share in outputs.faults.items()},
-    }
+    """Name → value and what it says; ``_real``, ``_gaussian`` and ``_grains`` stand beside it."""
+    beside = {"real": "real sounds", "gaussian": "a Gaussian of the corpus", "grains": "shuffled grains of it"}
+    found = {}
+    for name, value in outputs.judgement.to_dict().items():
+        of, _, whom = name.rpartition("_")
+        found[name] = (value, f"the same of {beside[whom]}" if of and whom in beside else MEANING[name])
+    return found | {f"share_{name}": (share, f"of the new sounds are {name}") for name, share in outputs.faults.items()}

@@ -11,12 +11,32 @@ from wavewright.atomic import refuse_existing
 from wavewright.jobs import generate_judge
 from wavewright.jobs.generate_judge import Outputs, Prediction
 from wavewright.jobs.generator import OpenGenerator, open_generator
+from wavewright.metrics.judgement import Judgement
 from wavewright.metrics.memorisation import Nearest
 from wavewright.report.generated import GeneratorPage, Heard, Judged, Neighbour, curves_of, generator_report
 from wavewright.train.log import read_log
 
 NEW_SOUNDS = 12
 REAL_SOUNDS = 6
+
+TITLES = {
+    "mmd": "MMD",
+    "frechet": "Fréchet distance",
+    "diversity": "Diversity",
+    "tail_db": "Tail",
+    "rising": "Rising tails",
+    "attack": "Attack",
+    "decay": "Decay",
+    "crest": "Crest",
+    "centroid": "Brightness",
+    "hiss": "Hiss",
+    "intervals": "Rhythm",
+    "copy": "Nearest copy",
+    "copy_distance": "Nearest by spectrum",
+    "copies": "Copies",
+    "mmd_biased": "MMD, biased",
+}
+"""What the page calls the figures of `wavewright.metrics.judgement`."""
 
 
 def write(
@@ -78,16 +98,12 @@ def write(
 
 def figures(predicted: Prediction, outputs: Outputs) -> list[Judged]:
     """Each figure beside that of real sounds, or of those who have learned next to nothing."""
-    compared, score = outputs.comparison, predicted.score
-    copies, ordinary = (max(one.correlation for one in found) for found in (outputs.nearest, outputs.held_out_nearest))
+    score = predicted.score
     rows = [
         Judged(
             "Bits a sample", score.bits, predicted.beside.lpc, "on held-out sounds; lower is better", "linear predictor"
         ),
-        Judged("Fréchet distance", compared.frechet, compared.frechet_floor, "to held-out sounds; lower is better"),
-        Judged("MMD", compared.mmd, compared.mmd_floor, "kernel distance to held-out sounds; lower is better"),
-        Judged("Nearest copy", copies, ordinary, "best correlation with a training excerpt; 1 is a copy"),
-        Judged("Diversity", compared.diversity, 1.0, "how unlike one another, over the corpus's own"),
+        *judged(outputs.judgement),
     ]
     if score.accuracy is not None:
         rows.append(Judged("Guessed right", f"{score.accuracy:.1%}", None, "samples whose likeliest code was right"))
@@ -96,6 +112,20 @@ def figures(predicted: Prediction, outputs: Outputs) -> list[Judged]:
     return rows + [
         Judged(f"Share {name}", f"{share:.0%}", None, "of the new sounds, drawn once")
         for name, share in outputs.faults.items()
+    ]
+
+
+def judged(judgement: Judgement) -> list[Judged]:
+    """What is known of new sounds, those who have learned next to nothing beside them."""
+    return [
+        Judged(
+            TITLES[name],
+            new,
+            real if np.isfinite(real) else None,
+            meaning,
+            floors={"Gaussian": normal, "shuffled grains": shuffled},
+        )
+        for name, new, real, normal, shuffled, meaning in judgement.rows()
     ]
 
 

@@ -63,6 +63,8 @@ class Judged:
     beside: float | str | None = None
     meaning: str = ""
     against: str = "real sounds"
+    floors: Mapping[str, float] = field(default_factory=dict)
+    """The same figure of those who have learned next to nothing, by their names."""
 
 
 @dataclass(frozen=True)
@@ -212,8 +214,17 @@ def _fitted(samples: FloatArray, length: int) -> FloatArray:
 
 
 def _figures(rows: Sequence[Judged]) -> str:
-    cells = [[row.name, _written(row.value), _beside(row), row.meaning] for row in rows]
-    return table(["Figure", "Here", "To compare", "What it says"], cells) if rows else ""
+    floors = list(dict.fromkeys(name for row in rows for name in row.floors))
+    cells = [
+        [row.name, _written(row.value), _beside(row), *(_floor(row, name) for name in floors), row.meaning]
+        for row in rows
+    ]
+    return table(["Figure", "Here", "To compare", *floors, "What it says"], cells) if rows else ""
+
+
+def _floor(row: Judged, name: str) -> str:
+    value = row.floors.get(name, math.nan)
+    return number(value, 3) if math.isfinite(value) else ""
 
 
 def _card(row: Judged) -> Figure:
