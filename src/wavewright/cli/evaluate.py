@@ -83,7 +83,8 @@ def show_table(arguments: Arguments) -> int:
 
     opened = twin.open_twin(arguments.model, arguments.size)
     rows = twin_table.rows(opened)
-    judged = twin.evaluate(opened, *arguments.recordings, arguments.delay) if arguments.recordings else None
+    dry, wet = arguments.recordings or (None, None)
+    judged = None if dry is None else twin.evaluate(opened, dry, wet, arguments.delay)
     arguments.voice.say(*error_table.lines(rows, None if judged is None else judged.figures))
     shown = [
         {"line": " ".join(name.split()), **{column: row.get(column) for column in error_table.COLUMNS}}

@@ -48,9 +48,9 @@ def lines(rows: Iterable[tuple[str, Mapping[str, Any]]], test: Mapping[str, floa
     >>> table = ErrorTable(mse=0.0004, rmse=0.02, error_std=0.02, reference_std=0.1)
     >>> for line in lines([("epoch 5", figures(table, table))]):
     ...     print(line)
-                              mse                    rmse                                 std
-                 training  validation    training  validation    training  validation   reference
-    epoch 5      4.00e-04    4.00e-04     0.02000     0.02000     0.02000     0.02000     0.10000
+                                mse                    rmse                                 std
+               training  validation    training  validation    training  validation   reference
+    epoch 5    4.00e-04    4.00e-04     0.02000     0.02000     0.02000     0.02000     0.10000
     """
     rows = list(rows)
     first = max((len(name) for name, _ in rows), default=0)
