@@ -40,8 +40,8 @@ def _take(block, samples, inputs, length, out):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy")
 def _give(sound, heard, inputs, skip, gain, out, length):  # type: ignore[no-untyped-def]
-    """Puts ``length`` samples into the output, where there is a ``skip`` with ``gain`` times the input added; returns how
-    many were no finite numbers, given as zeros."""
+    """Puts ``length`` samples into the output, with ``gain`` times the input added where there is a ``skip``; returns
+    how many were no finite numbers, given as zeros."""
     broken = 0
     for t in range(length):
         value = sound[t] + gain * heard[t * inputs] if skip else sound[t]
