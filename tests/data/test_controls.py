@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavewright.data import controls as module
-from wavewright.data.controls import CONTROL_BLOCK, Controls, since_onset
+from wavewright.data.controls import CONTROL_BLOCK, POSITIONS, Controls, since_onset
 from wavewright.errors import DataError
 from wavewright.nets import generator
 from wavewright.settings import from_mapping, to_mapping
@@ -40,6 +40,53 @@ def test_onset_rises_from_0_to_1_and_stays() -> None:
     values = since_onset(np.array([0.0, 0.01, 0.1, 1.0, 10.0, 1000.0]))
     assert (np.diff(values[:5]) > 0.05).all()
     assert (values[0], values[4], values[5]) == (0, 1, 1)
+
+
+WORDS = ("one/ann", "one/bob", "six/ann", "six/cid", "two/ann", "two/bob")
+
+
+@given(start=st.integers(-300, 1500), frames=st.integers(1, 200), length=st.integers(1, 1200))
+@settings(deadline=None, max_examples=60)
+def test_the_position_goes_evenly_from_start_to_end(start: int, frames: int, length: int) -> None:
+    controls = Controls(8000, WORDS, onset=True, envelope=True, position=True)
+    signal = controls.signal(frames, start, label="six/bob", envelope=ENVELOPE, length=length)
+    names = controls.names
+    assert len(names) == len(signal) == 3 + 3 + 1 + POSITIONS + 1 + 1
+    assert names[:3] == ("class one", "class six", "class two")
+    assert names[3:8] == ("class ann", "class bob", "class cid", "onset", "position 0")
+    assert signal[:6].tolist() == [[value] * frames for value in (0, 1, 0, 0, 1, 0)]
+    there, told = signal[7 : 7 + POSITIONS], signal[7 + POSITIONS]
+    block = np.maximum((start + np.arange(frames)) // 64, 0)
+    np.testing.assert_allclose(there.sum(axis=0), 1, atol=1e-5)
+    through = np.arange(POSITIONS) @ there / (POSITIONS - 1)
+    np.testing.assert_allclose(through, np.minimum(block * 64 / length, 1), atol=1e-5)
+    assert ((there > 0).sum(axis=0) <= 2).all()
+    np.testing.assert_allclose(told, since_onset(np.array(length / 8000)))
+    assert from_mapping(Controls, to_mapping(controls)) == controls
+
+
+def test_a_position_needs_a_length() -> None:
+    with pytest.raises(ValueError, match="length=None"):
+        Controls(8000, position=True).signal(10)
+
+
+@given(labels=st.sets(st.tuples(st.sampled_from("abcd"), st.sampled_from("xyz")), min_size=1))
+def test_classes_asked_for_by_some_of_their_parts(labels: set[tuple[str, str]]) -> None:
+    controls = Controls(8000, tuple(sorted("/".join(label) for label in labels)))
+    assert sorted(controls.matching()) == list(controls.classes)
+    for name in "abcdxyz":
+        assert set(controls.matching(name)) == {"/".join(label) for label in labels if name in label}
+    for first, second in labels:
+        assert controls.matching(f"{first}/{second}") == (f"{first}/{second}",)
+        told = [controls.names[n] for n in controls.channels(f"{first}/{second}")]
+        assert told == [f"class {first}", f"class {second}"]
+
+
+def test_a_class_of_too_few_or_unknown_parts_is_refused() -> None:
+    controls = Controls(8000, WORDS)
+    for wrong in ("six", "six/dan", "ann/six", "six/ann/ann"):
+        with pytest.raises(DataError, match=f"class '{wrong}' is unknown"):
+            controls.channels(wrong)
 
 
 def test_only_what_is_asked_for() -> None:

@@ -70,7 +70,7 @@ def test_any_folder_becomes_one_track_with_labels(sounds: Path, tmp_path: Path) 
 
 def test_a_store_is_used_where_it_lies(sounds: Path, tmp_path: Path) -> None:
     made = Corpus.create(tmp_path / "store", [sounds], rate=8000)
-    again = Corpus.create(tmp_path / "other", [tmp_path / "store"], labels=Labels("name", 1))
+    again = Corpus.create(tmp_path / "other", [tmp_path / "store"], labels=Labels("name", (1,)))
     assert not (tmp_path / "other").exists()
     assert again.store.folder == tmp_path / "store"
     assert [sound.label for sound in again.sounds] == ["3", "1", "2"]
@@ -94,7 +94,7 @@ def test_what_a_corpus_lacks_is_told(sounds: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"all 1 sounds are silent .*mute_4\.wav"):
         Corpus.create(tmp_path / "silent", [sounds / "hat" / "mute_4.wav"])
     with pytest.raises(DataError, match=r"808_1\.wav: its name has 2 parts \(808, 1\), part 2 is asked for"):
-        Corpus.create(tmp_path / "store", [sounds / "kick"], labels=Labels("name", 2))
+        Corpus.create(tmp_path / "store", [sounds / "kick"], labels=Labels("name", (2,)))
     assert not (tmp_path / "store").exists()
     corpus = Corpus.create(tmp_path / "store", [sounds])
     corpus.refuse_shorter(5000, "a window")
@@ -136,11 +136,16 @@ def test_the_rate_that_most_files_have(sounds: Path) -> None:
 )
 def test_parts_of_odd_names(name: str, parts: list[str]) -> None:
     path = Path("folder") / name
-    assert [Labels("name", part).of(path) for part in range(len(parts))] == parts
+    assert [Labels("name", (part,)).of(path) for part in range(len(parts))] == parts
     with pytest.raises(DataError, match=f"has {len(parts)} parts"):
-        Labels("name", len(parts)).of(path)
+        Labels("name", (len(parts),)).of(path)
+    if parts:
+        assert Labels("name", tuple(reversed(range(len(parts))))).of(path) == "/".join(reversed(parts))
     assert Labels("folder").of(path) == "folder"
     assert Labels().of(path) is None
+    for wrong in ((), (0, 0), (-1, 0)):
+        with pytest.raises(SettingsError, match="must be one or more numbers from 0 on, none twice"):
+            Labels("name", wrong)
     with pytest.raises(SettingsError, match="did you mean 'folder'"):
         Labels("folders")
     with pytest.raises(DataError, match="lies in no folder"):

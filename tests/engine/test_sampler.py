@@ -32,6 +32,10 @@ NETS: dict[str, tuple[type[Generator], object]] = {
             channels=11, layers=7, cycle=4, kernel_size=3, gated=True, hidden_size=19, controls=3, levels=100
         ),
     ),
+    "wavenet, controls as they are": (
+        SampleWaveNet,
+        SampleWaveNetConfig(channels=8, layers=4, cycle=2, controls=3, condition_size=0),
+    ),
     "wavenet, one tap": (SampleWaveNet, SampleWaveNetConfig(channels=35, layers=3, kernel_size=1, embedding_size=1)),
     "wavenet, 16-bit": (
         SampleWaveNet,

@@ -136,6 +136,8 @@ def test_one_unreadable_file_is_named_and_left_out(folder: Path, tmp_path: Path)
 
     generate.begin([folder], tmp_path / "run", settings(), Telling())
     assert any("1 files left out" in line and "broken.wav" in line for line in said)
+    kept = RunFolder.open(tmp_path / "run").info["extra"]["skipped"]
+    assert [(Path(one["path"]).name, "broken.wav" in one["why"]) for one in kept] == [("broken.wav", True)]
 
 
 def test_what_cannot_be_learned_is_refused_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:
@@ -156,6 +158,13 @@ def test_what_cannot_be_learned_is_refused_and_leaves_nothing(folder: Path, tmp_
         generate.begin([silent], run, settings(), Silent())
     assert not run.exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("text", ["", "a", "0,", "-1", "1.0", "1,1"])
+def test_parts_of_names_that_are_none_are_refused(folder: Path, tmp_path: Path, text: str) -> None:
+    with pytest.raises(SettingsError, match="setting class_part"):
+        generate.begin([folder], tmp_path / "run", settings(classes="name", class_part=text), Silent())
+    assert [path.name for path in tmp_path.iterdir()] == ["sounds"]
 
 
 def test_a_run_of_another_job_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,14 +117,49 @@ def test_classes_come_in_turn_or_as_asked(with_classes: OpenGenerator, tmp_path:
     assert [one.drawn.label for one in asked.written] == ["low", "low"]
 
 
+def test_classes_of_two_parts_are_asked_for_by_either(tmp_path: Path) -> None:
+    opened = open_generator(trained(tmp_path, classes="name", class_part="0,1", position=True))
+    sound = replace(PLAIN, count=3)
+    every, low, third = (
+        [one.drawn.label for one in sampling.sample(opened, asked, tmp_path, force=True).written]
+        for asked in (sound, replace(sound, label="low"), replace(sound, label="3"))
+    )
+    assert every == ["high/0", "low/1", "high/1"]
+    assert low == ["low/1", "low/2", "low/3"]
+    assert third == ["low/3", "high/3", "low/3"]
+    with pytest.raises(SettingsError, match="its classes are high, low, 0, 1"):
+        sampling.sample(opened, replace(sound, label="5"), tmp_path, force=True)
+
+
+def test_every_file_is_told_how_long_it_becomes(
+    opened: OpenGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A .wav beyond 4 GiB must be an RF64 from its first byte on, so that its length has to be known."""
+    told: list[tuple[int | None, files.Writer]] = []
+    before = prompt(tmp_path / "prompt.wav", RATE)
+
+    class Noted(files.Writer):
+        def __init__(self, *words: Any, **others: Any) -> None:
+            super().__init__(*words, **others)
+            told.append((others["frames"], self))
+
+    monkeypatch.setattr(files, "Writer", Noted)
+    for longest in (60.0, 0.05):
+        monkeypatch.setattr(sampling, "LONGEST_JUDGED", longest)
+        for asked in (PLAIN, replace(PLAIN, prompt=before), replace(PLAIN, prompt=before, with_prompt=False)):
+            told.clear()
+            drawn(opened, tmp_path / "new.wav", asked)
+            assert [frames for frames, _ in told] == [told[-1][1].frames] * 2  # refused early, then written
+
+
 @pytest.mark.parametrize("network", SIZES)
 def test_what_a_sound_costs_is_what_the_network_says_of_it(network: str, tmp_path: Path) -> None:
-    opened = open_generator(trained(tmp_path, network, classes="folder", onset=True))
+    opened = open_generator(trained(tmp_path, network, classes="folder", onset=True, position=True))
     wanted = sample_request.request(opened, replace(PLAIN, label="low"))
     codes, nats = next(sampling._blocks(opened, wanted, [(0, 0)]))
     quantizer, frames = opened.encoding.quantizer, codes.shape[1]
     before = quantizer.levels_of(np.concatenate([[quantizer.silence], codes[0, :-1]]).astype(quantizer.dtype))
-    told = opened.controls.signal(frames, label="low")
+    told = opened.controls.signal(frames, label="low", length=frames)
     x = torch.from_numpy(np.concatenate([before[np.newaxis], told])[np.newaxis].astype(np.float32))
     net = opened.network
     with torch.no_grad():

@@ -15,7 +15,10 @@ from wavewright.nets.sample_wavenet import SampleWaveNet, SampleWaveNetConfig
 
 FORMS: dict[str, SampleWaveNetConfig] = {
     "plain": SampleWaveNetConfig(channels=6, layers=5, cycle=3, head_size=7),
-    "told": SampleWaveNetConfig(channels=5, layers=4, cycle=4, kernel_size=3, hidden_size=9, controls=2),
+    "told": SampleWaveNetConfig(
+        channels=5, layers=4, cycle=4, kernel_size=3, hidden_size=9, controls=2, condition_units=6
+    ),
+    "told plainly": SampleWaveNetConfig(channels=5, layers=4, cycle=4, controls=2, condition_size=0),
     "gated": SampleWaveNetConfig(channels=4, layers=4, cycle=2, gated=True, embedding_size=1),
     "fine": SampleWaveNetConfig(channels=4, layers=3, cycle=3, levels=65536, controls=1, components=3),
 }
@@ -79,7 +82,7 @@ def test_before_the_first_sample_there_was_silence(form: str) -> None:
         torch.testing.assert_close(net.valid(torch.cat([quiet, x], dim=-1)), net(x)[0], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("form", ["told", "fine"])
+@pytest.mark.parametrize("form", ["told", "told plainly", "fine"])
 def test_the_silence_may_have_been_told_something(form: str) -> None:
     net = made(form)
     x, controls = heard(net, 2, 40), torch.rand(2, net.controls)
@@ -121,7 +124,9 @@ def test_equations_read_slowly() -> None:
     x = heard(net, 1, net.receptive_field + 2).double()
     codes = torch.round((x[0, 0] + 1) * (c.levels - 1) / 2).long()
     weights = net.state_dict()
-    e = torch.cat([weights["embedding.weight"][codes].T, x[0, 1:]])  # (embedding + controls, time)
+    inner = torch.tanh(weights["units.weight"][:, :, 0] @ x[0, 1:] + weights["units.bias"][:, None])
+    told = weights["condition.weight"][:, :, 0] @ inner + weights["condition.bias"][:, None]
+    e = torch.cat([weights["embedding.weight"][codes].T, told])  # (embedding + condition, time)
     stream = weights["trunk.arrays.0.rechannel.weight"][:, :, 0] @ e
     total = torch.zeros(c.channels, x.shape[-1], dtype=torch.float64)
     for index, dilation in enumerate(c.dilations):

@@ -17,10 +17,11 @@ from pathlib import Path
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
 from wavewright.data import store as stores
+from wavewright.data.controls import BETWEEN
 from wavewright.data.encoding import peak
 from wavewright.data.manifest import Item
 from wavewright.data.store import Store
-from wavewright.errors import AudioFileError, DataError
+from wavewright.errors import AudioFileError, DataError, SettingsError
 from wavewright.settings import checked, setting
 
 SILENCE = 1e-4  # −80 dBFS: a sound that never rises above it holds nothing, and µ-law hears less than this as zero
@@ -31,22 +32,27 @@ LABEL_KINDS = ("none", "folder", "name")
 
 @dataclass(frozen=True)
 class Labels:
-    """Where a sound's label comes from: nowhere, the folder it lies in, or ``part`` of its file name.
+    """Where a sound's label comes from: nowhere, the folder it lies in, or some ``parts`` of its file name.
 
-    A name's parts lie between underscores, dashes and spaces, the suffix is none of them; they count from 0.
+    A name's parts lie between underscores, dashes and spaces, the suffix is none of them; they count from 0. A label of
+    several parts has a stroke between them.
 
     Example:
-        >>> Labels("name", part=1).of(Path("digits/3_george_12.wav"))
+        >>> Labels("name", (1,)).of(Path("digits/3_george_12.wav"))
         'george'
+        >>> Labels("name", (0, 1)).of(Path("digits/3_george_12.wav"))
+        '3/george'
         >>> Labels("folder").of(Path("drums/kick/808.wav"))
         'kick'
     """
 
     kind: str = setting("none", "where it comes from", choices=LABEL_KINDS)
-    part: int = setting(0, "which part of the name", low=0)
+    parts: tuple[int, ...] = setting((0,), "which parts of the name")
 
     def __post_init__(self) -> None:
         checked(self)
+        if not self.parts or min(self.parts) < 0 or len(set(self.parts)) < len(self.parts):
+            raise SettingsError([f"setting parts = {self.parts}: must be one or more numbers from 0 on, none twice"])
 
     def of(self, path: Path) -> str | None:
         """The label of a file.
@@ -61,12 +67,12 @@ class Labels:
                 raise DataError(f"{path} lies in no folder that could name its class; take the class from file names")
             return path.parent.name
         parts = [part for part in re.split(r"[_\-\u2013\s]+", path.stem) if part]
-        if self.part >= len(parts):
+        if max(self.parts) >= len(parts):
             raise DataError(
-                f"{path}: its name has {len(parts)} parts ({', '.join(parts)}), part {self.part} is asked for as its "
-                "class (they count from 0); rename it, leave it out, or ask for another part"
+                f"{path}: its name has {len(parts)} parts ({', '.join(parts)}), part {max(self.parts)} is asked for as "
+                "its class (they count from 0); rename it, leave it out, or ask for another part"
             )
-        return parts[self.part]
+        return BETWEEN.join(parts[number] for number in self.parts)
 
 
 @dataclass(frozen=True)
@@ -320,10 +326,11 @@ def _of(store: Store, labels: Labels, skipped: list[Skipped]) -> Corpus:
 
 
 def _refuse_many(labels: set[str | None]) -> None:
-    if len(labels) > MOST_LABELS:
+    names = {part for label in labels if label for part in enumerate(label.split(BETWEEN))}
+    if len(names) > MOST_LABELS:
         told = ", ".join(sorted(map(str, labels))[:3])
         raise DataError(
-            f"the sounds have {len(labels)} classes ({told}, …), at most {MOST_LABELS} can be learned; take the class "
+            f"the sounds have {len(names)} classes ({told}, …), at most {MOST_LABELS} can be learned; take the class "
             "from the folder, or from another part of the name"
         )
 

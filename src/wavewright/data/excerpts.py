@@ -99,7 +99,7 @@ class Excerpts:
         self._envelopes: list[FloatArray] = []
         if controls is not None and controls.classes:
             for label in {sound.label for sound in sounds}:
-                controls.index(label)  # refuses one that it does not know
+                controls.channels(label)  # refuses one that it does not know
         if controls is not None and controls.envelope:
             self._envelopes = [controls.envelope_of(track[0, s.start : s.start + s.length]) for s in sounds]
 
@@ -158,8 +158,9 @@ class Excerpts:
             x[row, 0, column:end] = levels[place - 1 : place - 1 + frames]
             if self.controls is not None and self.controls.count:
                 envelope = self._envelopes[number] if self._envelopes else None
+                sound = self.sounds[number]
                 x[row, 1:, column:end] = self.controls.signal(
-                    frames, first, label=self.sounds[number].label, envelope=envelope
+                    frames, first, label=sound.label, envelope=envelope, length=sound.length
                 )
             heard = max(context - column, 0)  # how much of the piece is context, and nothing to predict
             if heard < frames:

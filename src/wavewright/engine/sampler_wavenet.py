@@ -12,7 +12,17 @@ from torch import nn
 from wavewright.audio.recording import FloatArray
 from wavewright.engine.sampler_packing import LANES, padded
 from wavewright.engine.sampler_pointwise import RECTIFIER, TANH
-from wavewright.engine.sampler_program import NEVER_DRAWN, NOWHERE, ON_CONTROLS, SKIP, Program, Ring, Source, Start
+from wavewright.engine.sampler_program import (
+    ACTIVATE,
+    NEVER_DRAWN,
+    NOWHERE,
+    ON_CONTROLS,
+    SKIP,
+    Program,
+    Ring,
+    Source,
+    Start,
+)
 from wavewright.engine.sampler_recurrent import numbers, widened
 from wavewright.nets.sample_wavenet import SampleWaveNet
 from wavewright.nets.wavenet import Layer
@@ -26,13 +36,26 @@ def _rows(values: FloatArray, layer: Layer) -> FloatArray:
     return np.concatenate([widened(half) for half in np.split(values, 2 if layer.gated else 1)])
 
 
+def _told(net: SampleWaveNet, program: Program) -> Source:
+    """What is made of the controls, worked out anew when they change."""
+    if net.units is None or net.condition is None:
+        return program.controls
+    units, made = (Source(program.room(layer.out_channels), layer.out_channels) for layer in (net.units, net.condition))
+    weights, bias = numbers(net.units.weight)[:, :, 0], numbers(net.units.bias)
+    program.product(units.x, [(weights, program.controls)], bias, period=ON_CONTROLS)
+    program.do(ACTIVATE, ON_CONTROLS, out=units.x, vectors=padded(units.count) // LANES, other=TANH)
+    weights, bias = numbers(net.condition.weight)[:, :, 0], numbers(net.condition.bias)
+    program.product(made.x, [(weights, units)], bias, period=ON_CONTROLS)
+    return made
+
+
 def _hear(net: SampleWaveNet, program: Program, out: int, weights: FloatArray, bias: FloatArray) -> None:
     """``out = bias + weights · e`` (rows, embedding + controls) of the sample before and the controls."""
     own = net.config.embedding_size
     spoken = None
     if net.controls:
         spoken = Start(program.room(len(weights)))
-        program.product(spoken.place, [(weights[:, own:], program.controls)], period=ON_CONTROLS)
+        program.product(spoken.place, [(weights[:, own:], _told(net, program))], period=ON_CONTROLS)
     if isinstance(net.embedding, nn.Embedding):
         table = numbers(net.embedding.weight) @ weights[:, :own].T + bias  # (levels, rows)
         program.lookup(out, table[None], start=spoken)

@@ -160,7 +160,7 @@ class GenerateTask:
         frames = round(PREVIEW_SECONDS * rate)
         controls, sound = self.material.controls, self.material.held_out[0]
         envelope = controls.envelope_of(self.material.sound(sound)) if controls.envelope else None
-        told = controls.signal(frames, label=sound.label, envelope=envelope)
+        told = controls.signal(frames, label=sound.label, envelope=envelope, length=sound.length)
         dice = np.random.default_rng(0).random((1, frames, self.generator.distribution.draws))
         sampler = Sampler(self.generator, streams=1)
         codes, _ = sampler.draw(dice, Choice(), told[np.newaxis] if controls.count else None)
@@ -272,6 +272,7 @@ def begin(
             "encoding": to_mapping(material.encoding),
             "classes": list(material.controls.classes),
             "held_out": [str(sound.path) for sound in material.held_out],
+            "skipped": [{"path": str(one.path), "why": one.why} for one in material.corpus.skipped],
             "median_seconds": float(np.median([s.length for s in material.learned])) / material.corpus.rate,
         }
         run = RunFolder.create(

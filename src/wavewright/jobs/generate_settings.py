@@ -42,8 +42,13 @@ class GenerateSettings:
         0.0, "lifts the highs before coding and lowers them after, and the coding's hiss with them", low=0.0, high=0.97
     )
     classes: str = setting("none", "learn what kind a sound is, from its folder or its file name", choices=CLASSES)
-    class_part: int = setting(0, "which part of the file name, counted from 0, parts ending at _ - or space", low=0)
+    class_part: str = setting(
+        "0", "which part of the file name, counted from 0, parts ending at _ - or space; or several: 0,1"
+    )
     onset: bool = setting(False, "let the network know the time since the sound began: for one-shots")
+    position: bool = setting(
+        False, "let the network know how far through its sound it is, so that new ones keep to their length: for words"
+    )
     envelope: bool = setting(False, "let the network know the coarse loudness, so that it can be asked for")
     tail: float = setting(0.0, "seconds of silence learned behind each sound, so that one-shots end", low=0, high=10)
     held_out: float = setting(0.1, "share of the files that training never hears", above=0, high=0.9)
@@ -55,6 +60,23 @@ class GenerateSettings:
         None, "sequences a step, for each process; absent: what suits the network", low=1, high=4096
     )
     train: TrainSettings = field(default_factory=lambda: TrainSettings(learning_rate=0.015))
+
+
+def class_parts(text: str) -> tuple[int, ...]:
+    """Which parts of a file name a setting names.
+
+    Raises:
+        SettingsError: not whole numbers from 0 on with commas between.
+
+    >>> class_parts("0"), class_parts("0, 2")
+    ((0,), (0, 2))
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts) or len(set(map(int, parts))) < len(parts):
+        raise SettingsError(
+            [f"setting class_part = {text!r}: must be a whole number from 0 on, or several, none twice, such as 0,1"]
+        )
+    return tuple(map(int, parts))
 
 
 def settings_for(network: str) -> GenerateSettings:

@@ -13,7 +13,7 @@ from wavewright.data.controls import Controls
 from wavewright.data.encoding import Encoding
 from wavewright.errors import ModelFileError, RunError
 from wavewright.jobs.generate_settings import JOB, GenerateSettings
-from wavewright.jobs.material import Material, kept_material
+from wavewright.jobs.material import Material, controls_of, kept_material
 from wavewright.jobs.trained import trained_network
 from wavewright.metrics.faults import Reference
 from wavewright.nets import registry
@@ -78,7 +78,7 @@ def open_generator(path: Path) -> OpenGenerator:
         raise ModelFileError(f"{run.model} holds a network that continues no sound; train again")
     settings = from_mapping(GenerateSettings, run.settings)
     extra = run.info["extra"]
-    controls = Controls(int(run.rate or 0), tuple(extra["classes"]), onset=settings.onset, envelope=settings.envelope)
+    controls = controls_of(settings, int(run.rate or 0), extra["classes"])
     return OpenGenerator(run, network, settings, from_mapping(Encoding, extra["encoding"]), controls)
 
 
@@ -86,6 +86,7 @@ def describe(path: Path) -> dict[str, Any]:
     """What `wavewright info` tells of a run."""
     opened = open_generator(path)
     saved = model_file.load(opened.run.model)
+    skipped = opened.run.info["extra"].get("skipped", [])
     kind, _ = registry.config_of(opened.network)
     return {
         "name": opened.name,
@@ -100,4 +101,5 @@ def describe(path: Path) -> dict[str, Any]:
         "step": saved.step,
         **saved.figures,
         "trained_on": ", ".join(opened.run.info["extra"]["sources"]),
+        "left_out": [one["path"] for one in skipped] or None,
     }

@@ -17,7 +17,7 @@ from wavewright.data.corpus import Corpus, Labels, Sound, hold_out, is_store
 from wavewright.data.encoding import Encoding
 from wavewright.data.excerpts import Excerpts
 from wavewright.data.store import Store
-from wavewright.jobs.generate_settings import HIGHEST_RATE, STORE, GenerateSettings
+from wavewright.jobs.generate_settings import HIGHEST_RATE, STORE, GenerateSettings, class_parts
 from wavewright.train.progress import Reporter
 from wavewright.train.run import RunFolder, own_rank
 
@@ -57,7 +57,7 @@ def prepare(
         AudioFileError, DataError: the folder holds nothing that can be learned.
         OutputError: the store cannot be written.
     """
-    labels = Labels(settings.classes, settings.class_part)
+    labels = Labels(settings.classes, class_parts(settings.class_part))
     corpus = Corpus.create(
         store, sources, rate=settings.rate, highest=HIGHEST_RATE, labels=labels, force=True, progress=progress
     )
@@ -70,8 +70,13 @@ def material_of(corpus: Corpus, settings: GenerateSettings) -> Material:
         corpus.sounds, settings.held_out, seed=settings.train.seed, pattern=settings.held_out_files
     )
     encoding = Encoding.fitted(corpus.peak(settings.pre_emphasis), settings.quantization, settings.pre_emphasis)
-    controls = Controls(corpus.rate, corpus.labels, onset=settings.onset, envelope=settings.envelope)
+    controls = controls_of(settings, corpus.rate, corpus.labels)
     return Material(corpus, learned, held_out, encoding, controls)
+
+
+def controls_of(settings: GenerateSettings, rate: int, labels: Sequence[str]) -> Controls:
+    """What a network of these settings is told of sounds with these labels."""
+    return Controls(rate, tuple(labels), settings.onset, settings.envelope, settings.position)
 
 
 def kept_material(run: RunFolder, settings: GenerateSettings) -> Material:
@@ -79,7 +84,7 @@ def kept_material(run: RunFolder, settings: GenerateSettings) -> Material:
     sources = [Path(source) for source in run.info["extra"]["sources"]]
     place = run.path / STORE
     if place.exists() or is_store(sources[0]):
-        labels = Labels(settings.classes, settings.class_part)
+        labels = Labels(settings.classes, class_parts(settings.class_part))
         return material_of(Corpus.open(place if place.exists() else sources[0], labels=labels), settings)
     return prepare(sources, place, settings)
 
@@ -87,7 +92,7 @@ def kept_material(run: RunFolder, settings: GenerateSettings) -> Material:
 def tell_of(material: Material, reporter: Reporter) -> None:
     """Say what was found: how much, how it is split, what was left out."""
     corpus = material.corpus
-    kinds = f", classes {', '.join(corpus.labels)}" if corpus.labels else ""
+    kinds = "".join(f", classes {', '.join(values)}" for values in material.controls.parts)
     held = sum(sound.length for sound in material.held_out) / corpus.rate
     reporter.say(
         f"{len(corpus.sounds)} sounds, {corpus.seconds:.1f} s at {corpus.rate} Hz{kinds}; "

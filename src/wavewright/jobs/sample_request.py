@@ -75,9 +75,10 @@ def request(opened: OpenGenerator, settings: SampleSettings) -> Request:
         problems.append("settings top_k and top_p choose among codes; a 16-bit network has none, leave them away")
     if settings.draw is not None and settings.draw < settings.count:
         problems.append(f"setting draw = {settings.draw}: must be at least count = {settings.count}, of which it keeps")
-    known = opened.controls.classes
-    if settings.label is not None and settings.label not in known:
-        classes = f"its classes are {', '.join(known)}" if known else "it was trained without classes"
+    known = opened.controls.matching(settings.label)
+    if settings.label is not None and not known:
+        names = [name for values in opened.controls.parts for name in values]
+        classes = f"its classes are {', '.join(names)}" if names else "it was trained without classes"
         problems.append(f"setting class = {settings.label!r}: the network does not know it; {classes}")
     if settings.envelope is not None and not opened.controls.envelope:
         problems.append("setting envelope: this network was trained without --envelope and follows none")
@@ -85,7 +86,7 @@ def request(opened: OpenGenerator, settings: SampleSettings) -> Request:
         raise SettingsError(problems)
     frames = max(1, round((settings.seconds or opened.median_seconds) * opened.rate))
     number = settings.draw or settings.count
-    labels = tuple(settings.label or (known[i % len(known)] if known else None) for i in range(number))
+    labels = tuple(known[i % len(known)] if known else None for i in range(number))
     prompt = None if settings.prompt is None else read_prompt(opened, settings.prompt, settings.prompt_seconds)
     envelope = None
     if settings.envelope is not None:

@@ -98,8 +98,8 @@ def _blocks(
         """Of ``count`` samples from ``start`` on, the prompt's first sample being number 0."""
         if not opened.controls.count:
             return None
-        told = opened.controls.signal
-        return np.stack([told(count, start, label=label, envelope=wanted.envelope) for label in labels])
+        told, length = opened.controls.signal, wanted.prompted + wanted.frames
+        return np.stack([told(count, start, label=label, envelope=wanted.envelope, length=length) for label in labels])
 
     if isinstance(opened.network, SampleWaveNet) and opened.controls.count:
         # as in training: the silence before a sound was heard under the sound's own controls
@@ -196,7 +196,7 @@ def sample(
     wanted = request(opened, settings)
     paths = places(output, settings.count)
     for path in paths:
-        files.Writer(path, opened.rate, 1, subtype=_subtype(path), force=force)  # refuses what cannot be written
+        _writer(opened, wanted, path, force)  # refuses what cannot be written
     _refuse_too_much(opened, wanted, paths[0].parent)
     for line in wanted.prompt.told if wanted.prompt is not None else ():
         say(line)
@@ -289,7 +289,7 @@ def _write_long(
     opened: OpenGenerator, wanted: Request, number: int, path: Path, force: bool, told: Callable[[int], None]
 ) -> Written:
     bits = 0.0
-    with files.Writer(path, opened.rate, 1, subtype=_subtype(path), force=force) as out:
+    with _writer(opened, wanted, path, force) as out:
         for sound, nats in _sound_of(opened, wanted, number):
             out.write(sound[np.newaxis])
             bits += nats / np.log(2) / wanted.frames
@@ -299,11 +299,19 @@ def _write_long(
 
 
 def _write_whole(opened: OpenGenerator, wanted: Request, drawn: Drawn, path: Path, force: bool) -> Written:
-    with files.Writer(path, opened.rate, 1, subtype=_subtype(path), force=force) as out:
+    with _writer(opened, wanted, path, force) as out:
         if wanted.prompt is not None and wanted.settings.with_prompt:
             out.write(wanted.prompt.sound[np.newaxis])
         out.write(drawn.sound[np.newaxis])
     return Written(path, drawn, out.frames / opened.rate)
+
+
+def _writer(opened: OpenGenerator, wanted: Request, path: Path, force: bool) -> files.Writer:
+    """Where one sound goes, told how long it will be: a .wav beyond 4 GiB needs another header."""
+    frames = wanted.frames
+    if wanted.prompt is not None and wanted.settings.with_prompt:
+        frames += len(wanted.prompt.sound)
+    return files.Writer(path, opened.rate, 1, subtype=_subtype(path), force=force, frames=frames)
 
 
 def _subtype(path: Path) -> str | None:

@@ -6,11 +6,13 @@ sample mixed into every layer, as the .nam format has it. That stack has trainin
 faster than torch's convolutions, which on a CPU is worth more than gates. With x the sample before the one predicted, c
 the controls:
 
-    e = [embedding of x, c]             x as one of ``levels`` codes, each with a row of its own
-    h = head of the layers over e       ``head_size`` numbers
-    y = V relu(h) + b                   or V relu(M relu(h) + m) + b, where ``hidden_size`` asks for it
+    e = [embedding of x, C tanh(B c + b) + a]   x as one of ``levels`` codes, each with a row of its own
+    h = head of the layers over e               ``head_size`` numbers
+    y = V relu(h) + v                           or V relu(M relu(h) + m) + v, where ``hidden_size`` asks for it
 
-y is what `wavewright.nets.distributions` reads. Beyond 256 levels e has the level itself and tanh(w·level + v).
+What is told is made into ``condition_size`` numbers first: so a class and a moment together may mean a sound of speech,
+which no sum of the two could. y is what `wavewright.nets.distributions` reads. Beyond 256 levels e has the level itself
+and tanh(w·level + v).
 """
 
 from __future__ import annotations
@@ -48,6 +50,10 @@ class SampleWaveNetConfig:
     levels: int = setting(256, "codes that a sample may have", low=2, high=65536)
     components: int = setting(10, "logistics in the mixture, for more than 256 levels", low=1, high=100)
     controls: int = setting(0, "channels beside the sound: class, time since onset, envelope", low=0, high=1024)
+    condition_units: int = setting(64, "units between the controls and what is made of them", low=1, high=4096)
+    condition_size: int = setting(
+        16, "numbers made of the controls; 0: all layers hear them as they are", low=0, high=1024
+    )
 
     @property
     def dilations(self) -> tuple[int, ...]:
@@ -57,7 +63,7 @@ class SampleWaveNetConfig:
     @property
     def trunk(self) -> WaveNetConfig:
         """The dilated layers as a WaveNet of their own, from the embedding and the controls to the head."""
-        inputs = self.embedding_size + self.controls
+        inputs = self.embedding_size + (min(self.controls, 1) * self.condition_size or self.controls)
         array = LayerArrayConfig(
             input_size=inputs,
             condition_size=inputs,
@@ -104,6 +110,9 @@ class SampleWaveNet(Generator):
             self.embedding = nn.Linear(1, config.embedding_size - 1)
         else:
             self.embedding = nn.Embedding(config.levels, config.embedding_size)
+        told = bool(config.controls and config.condition_size)
+        self.units = nn.Conv1d(config.controls, config.condition_units, 1) if told else None
+        self.condition = nn.Conv1d(config.condition_units, config.condition_size, 1) if told else None
         self.trunk = WaveNet(config.trunk)
         self.hidden = nn.Conv1d(config.head_size, config.hidden_size, 1) if config.hidden_size else None
         self.output = nn.Conv1d(config.hidden_size or config.head_size, self.distribution.size, 1)
@@ -113,6 +122,8 @@ class SampleWaveNet(Generator):
     def _initialise(self) -> None:
         """Ears that hear the level as it is, and a distribution that knows little yet."""
         self.output.weight.mul_(0.5)
+        if self.units is not None:  # few controls are not 0: each of them is to count
+            nn.init.normal_(self.units.weight, std=0.7)
         if isinstance(self.embedding, nn.Linear):
             # Steps of all widths, near the middle where most samples are: quiet sounds move some of them too.
             slopes = 2.0 ** torch.empty(self.embedding.out_features).uniform_(0.0, 10.0)
@@ -130,14 +141,20 @@ class SampleWaveNet(Generator):
             column.copy_(values)
 
     def hear(self, x: Tensor) -> Tensor:
-        """e: ``x`` (batch, 1 + controls, time) → (batch, embedding_size + controls, time)."""
+        """e: ``x`` (batch, 1 + controls, time) → (batch, embedding_size + condition_size, time)."""
         level = x[:, 0]
         if isinstance(self.embedding, nn.Linear):
             steps = torch.tanh(self.embedding(level.unsqueeze(-1)))
             heard = torch.cat([level.unsqueeze(-1), steps], dim=-1)
         else:
             heard = self.embedding(codes_of(level, self.config.levels))  # (batch, time, embedding_size)
-        return torch.cat([heard.transpose(1, 2), x[:, 1:]], dim=1)
+        return torch.cat([heard.transpose(1, 2), self.told(x[:, 1:])], dim=1)
+
+    def told(self, controls: Tensor) -> Tensor:
+        """``controls`` (batch, controls, time) → what the layers hear of them, (batch, condition_size, time)."""
+        if self.units is None or self.condition is None:
+            return controls
+        return self.condition(torch.tanh(self.units(controls)))  # type: ignore[no-any-return]
 
     def before_rectifier(self, h: Tensor) -> Tensor:
         """``h`` (batch, head_size, time) → what the output takes once its negative numbers are set to nought."""
@@ -153,7 +170,8 @@ class SampleWaveNet(Generator):
         """Multiplications that one sample takes, the embedding looked up."""
         c = self.config
         last = (c.hidden_size or c.head_size) * self.distribution.size
-        return self.trunk.multiply_adds - c.head_size + c.head_size * c.hidden_size + last
+        told = 0 if self.condition is None else c.condition_units * (c.controls + c.condition_size)
+        return self.trunk.multiply_adds - c.head_size + c.head_size * c.hidden_size + last + told
 
     def init_state(self, batch: int) -> State:
         """The state after endless silence, all controls zero: a history for every layer."""
@@ -167,7 +185,7 @@ class SampleWaveNet(Generator):
         Nothing changes over time then, so each layer needs to be computed once only.
         """
         level = 2 * (self.config.levels // 2) / (self.config.levels - 1) - 1
-        e = self.hear(F.pad(controls, (1, 0), value=level).unsqueeze(-1))  # (batch, embedding_size + controls, 1)
+        e = self.hear(F.pad(controls, (1, 0), value=level).unsqueeze(-1))  # (batch, embedding_size + condition_size, 1)
         histories = []
         (array,) = self.trunk.each_array()
         stream = array.rechannel(e)
