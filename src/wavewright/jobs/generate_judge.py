@@ -12,11 +12,12 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from wavewright.data.controls import BETWEEN
 from wavewright.data.corpus import Corpus, Labels, Sound
 from wavewright.engine import sampler
 from wavewright.errors import DataError
 from wavewright.jobs import generate, sampling
-from wavewright.jobs.generate_settings import SampleSettings
+from wavewright.jobs.generate_settings import SampleSettings, class_parts
 from wavewright.jobs.generator import OpenGenerator
 from wavewright.jobs.material import Material
 from wavewright.jobs.sample_request import request
@@ -127,7 +128,7 @@ def int8_cost(opened: OpenGenerator, material: Material, sounds: Sequence[Sound]
         codes, _ = material.encoding.encode(np.array(material.sound(sound)[: int(budget)]))
         controls = material.controls
         envelope = controls.envelope_of(material.sound(sound)) if controls.envelope else None
-        told = controls.signal(len(codes), label=sound.label, envelope=envelope)[np.newaxis]
+        told = controls.signal(len(codes), label=sound.label, envelope=envelope, length=sound.length)[np.newaxis]
         exact, short = (
             sampler.bits(opened.network, codes[np.newaxis], told if controls.count else None, weights=weights)
             for weights in ("float32", "int8")
