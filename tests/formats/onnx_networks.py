@@ -41,7 +41,7 @@ def named(name: str) -> Callable[[], Network]:
 
 
 MAKERS: dict[str, Callable[[], Network]] = {
-    **{name: named(name) for name in NETWORK_NAMES if name != "window-regressor"},
+    **{name: named(name) for name in NETWORK_NAMES if NETWORKS[name][0] != "window"},
     "every activation": every_activation,
     "gated with bottleneck": gated_with_bottleneck,
     "several inputs": several_inputs,
@@ -50,6 +50,13 @@ MAKERS: dict[str, Callable[[], Network]] = {
         "lstm", hidden_size=5, num_layers=3, learned_start=True, skip=True, skip_gain=0.5, input_size=2, prewarm=99
     ),
     "gru, two layers": lambda: build("gru", hidden_size=7, num_layers=2, skip=True, learned_start=True, prewarm=0),
+    "filter banks": lambda: build(
+        "conv-deconv", width=3, filter_sizes=(8, 1, 21), causal=True, middle="dense", activation="leaky-relu"
+    ),
+    "filter bank, shared": lambda: build("conv-deconv", width=4, filter_sizes=(9,), shared=True, causal=True),
+    "filter bank, bare": lambda: build(
+        "conv-deconv", width=4, filter_sizes=(5,), middle="none", activation="tanh", causal=True
+    ),
     "one tap": lambda: build("linear", taps=1, bias=True),
     "taps and bias": lambda: build("linear", taps=50, bias=True),
 }

@@ -51,7 +51,7 @@ class OnnxPlayer:
         try:
             sound, *after = self._session.run(self._outputs, {"audio": x, **self._feeds})
         except Exception as error:  # onnxruntime's own errors have no common base
-            raise ModelFileError(f"onnxruntime stopped playing the model: {error}; export it anew") from error
+            raise ModelFileError(f"onnxruntime stopped playing the model: {_line(error)}; export it anew") from error
         for state, value in zip(self._net.states, after, strict=True):
             self._feeds[state.input] = value
         out[:] = sound.reshape(out.shape)
@@ -72,6 +72,13 @@ def _session(net: OnnxNetwork) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # a block is too short to share
     options.log_severity_level = 4  # what is wrong with a model is said by exceptions
     try:
-        return onnxruntime.InferenceSession(net.content, options, providers=["CPUExecutionProvider"])
+        # without falling back, which prints
+        providers = ["CPUExecutionProvider"]
+        return onnxruntime.InferenceSession(net.content, options, providers=providers, enable_fallback=0)
     except Exception as error:
-        raise ModelFileError(f"onnxruntime cannot load the model: {error}; export it anew") from error
+        raise ModelFileError(f"onnxruntime cannot load the model: {_line(error)}; export it anew") from error
+
+
+def _line(error: Exception) -> str:
+    """What onnxruntime says, in one line."""
+    return " ".join(ascii(str(error))[1:-1].replace("\\n", " ").split())[:200]

@@ -101,7 +101,7 @@ def conv_deconv(graph: Graph, config: ConvDeconvConfig) -> str:
         heard = past
         if first:
             heard = graph.node("Slice", past, graph.whole(first), graph.whole(TO_THE_END), graph.whole(2))
-        filters = graph.weight(f"{place}.encoder"), graph.weight(f"{place}.offset")
+        filters = graph.weight(f"{place}.encoder"), graph.weight(f"{place}.bias")
         h = _found(graph, config, graph.node("Conv", heard, *filters, kernel_shape=[size]), f"{place}.middle")
         frames = graph.before(h, place, config.width, size - 1)  # (batch, width, size − 1 + time)
         # a frame laid down from its newest sample on: each sample adds up what the last frames put there
@@ -130,7 +130,7 @@ def _found(graph: Graph, config: ConvDeconvConfig, h: str, middle: str) -> str:
     match config.middle:
         case "channel":
             weighted = graph.node("Mul", h, graph.weight(f"{middle}.weight"))
-            return activate_found(graph.node("Add", weighted, graph.weight(f"{middle}.offset")))
+            return activate_found(graph.node("Add", weighted, graph.weight(f"{middle}.bias")))
         case "dense":
             return activate_found(graph.convolve(h, middle))
     return h

@@ -63,6 +63,7 @@ def load(path: Path) -> OnnxModel:
 def _read(path: Path) -> OnnxModel:
     content = _content(path)
     model = _parsed(content)
+    _refuse_garbled(model)
     _refuse_foreign(model, len(content))
     told = onnx_told.read({entry.key: entry.value for entry in model.metadata_props})
     signature = onnx_shapes.signature(model, told)
@@ -108,6 +109,25 @@ def _parsed(content: bytes) -> Any:
     if not model.graph.node:
         raise ModelFileError("is no ONNX file, or holds no graph")
     return model
+
+
+def _refuse_garbled(model: Any) -> None:
+    """Refuse names that are no text: protobuf finds that out only where they are read, as does what comes after."""
+    graph = model.graph
+    try:
+        names = [graph.name, model.domain, model.producer_name, model.producer_version]
+        names += [opset.domain for opset in model.opset_import]
+        names += [text for entry in model.metadata_props for text in (entry.key, entry.value)]
+        for node in graph.node:
+            names += [node.name, node.op_type, node.domain, *node.input, *node.output]
+            names += [attribute.name for attribute in node.attribute]
+        names += [tensor.name for tensor in _tensors(graph)]
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            names += [value.name, *(size.dim_param for size in value.type.tensor_type.shape.dim)]
+    except UnicodeDecodeError:
+        names = [b""]
+    if not all(isinstance(name, str) for name in names):
+        raise ModelFileError("holds names that are no text; it is damaged")
 
 
 def _refuse_foreign(model: Any, size_of_file: int) -> None:
