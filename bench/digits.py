@@ -1,11 +1,15 @@
-"""Spoken digits, learned sample by sample: bits a sample on takes that training never heard, beside the floors.
+"""Spoken digits, learned sample by sample: bits a sample on takes that training never heard, and whether one can hear
+which digit was asked for.
 
     python bench/digits.py [--folder DIGITS] [--minutes 30] [--threads 2] [--network NAME …] [--keep FOLDER]
 
 8 kHz, 256 codes of mu-law, no pre-emphasis; takes 5 to 7 of every speaker and digit are held out, every sample of them
 counts, the first predicted from silence. The floors are fitted to the same training takes: how often each code occurs,
-and a linear predictor of order 16 that adapts by recursive least squares. The digit is told to the network (taken from
-the file's name), so that it can be asked for one.
+and a linear predictor of order 16 that adapts by recursive least squares. The network is told the digit, the speaker
+and how far through the word it is (so also how long that is), of held-out takes as well.
+
+Then ten of each digit are drawn, the speakers in turn, and a recogniser that was fitted to the takes learned
+(`digit_recogniser.py`) says which digit it hears; beside it, how often it is right about real takes held out.
 """
 
 from __future__ import annotations
@@ -16,15 +20,75 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is loaded: a busy machine would crawl
 
-from wavewright.jobs import generate, generate_judge
-from wavewright.jobs.generate_settings import settings_for
-from wavewright.jobs.generator import open_generator
+from digit_recogniser import Matrix, Recogniser, share_right
+from wavewright.audio import files
+from wavewright.audio.recording import Recording
+from wavewright.data.controls import BETWEEN
+from wavewright.jobs import generate, generate_judge, sampling
+from wavewright.jobs.generate_settings import SampleSettings, settings_for
+from wavewright.jobs.generator import OpenGenerator, open_generator
+from wavewright.jobs.sample_request import request
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget
 
 HELD_OUT = "*_[567].wav"
+EACH = 10
+WAYS = (("1", None), ("0.9", None), ("0.8", None), ("0.9", 4 * EACH))
+"""Temperatures, and of how many the likeliest ten are kept."""
+
+
+def digit(label: str | None) -> str:
+    """The digit in a label such as 7/george."""
+    return str(label).split(BETWEEN)[0]
+
+
+def recogniser(opened: OpenGenerator) -> tuple[Recogniser, Matrix]:
+    """Fitted to the takes learned; and what it hears in those held out."""
+    material = opened.material
+    learned, held_out = (
+        ([np.array(material.sound(sound)) for sound in part], [digit(sound.label) for sound in part])
+        for part in (material.learned, material.held_out)
+    )
+    found = Recogniser(*learned, opened.rate)
+    return found, found.heard(*held_out)
+
+
+def drawn(opened: OpenGenerator, ears: Recogniser, temperature: str, draw: int | None, keep: Path | None) -> Matrix:
+    """What is heard in `EACH` new sounds of each digit; they are kept in a folder where one is given."""
+    sounds, meant = [], []
+    for name in ears.digits:
+        wanted = request(opened, SampleSettings(count=EACH, draw=draw, label=name, redraw=0, temperature=temperature))
+        for number, one in enumerate(sampling.best(opened, wanted, lambda more: None)):
+            sounds.append(one.sound)
+            meant.append(name)
+            if keep is not None:
+                keep.mkdir(parents=True, exist_ok=True)
+                path = keep / f"{str(one.label).replace(BETWEEN, '_')}_{number}.wav"
+                files.write(path, Recording(one.sound[np.newaxis], opened.rate), subtype="PCM_16", force=True)
+    return ears.heard(sounds, meant)
+
+
+def told_of_drawn(opened: OpenGenerator, keep: Path | None) -> None:
+    """How often the digit that was asked for is heard."""
+    ears, real = recogniser(opened)
+    print(f"{'  the digit meant is heard':<44}" + "".join(f"{name:>5}" for name in ears.digits) + "     all")
+
+    def row(words: str, counts: Matrix) -> None:
+        shares = np.diag(counts) / counts.sum(axis=1)
+        print(
+            f"  {words:<42}" + "".join(f"{share:>5.0%}" for share in shares) + f"{share_right(counts):>8.1%}",
+            flush=True,
+        )
+
+    row("in real takes held out", real)
+    for temperature, draw in WAYS:
+        words = f"in new ones, temperature {temperature}" + (f", likeliest {EACH} of {draw}" if draw else "")
+        folder = None if keep is None else keep / f"temperature_{temperature}_of_{draw or EACH}"
+        row(words, drawn(opened, ears, temperature, draw, folder))
 
 
 def main() -> None:
@@ -42,17 +106,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = told.keep or Path(place)
         for name in told.network:
-            plain = replace(settings_for(name), size=told.size, classes="name", held_out_files=HELD_OUT)
-            train = replace(with_budget(plain.train, minutes=told.minutes), threads=told.threads, preview_minutes=None)
-            settings = replace(plain, train=train)
-            run = folder / name
-            begun = generate.begin([told.folder], run, settings, Silent(), force=True)
-            outcome = generate.learn(begun, settings, Silent())
-            opened = open_generator(run)
+            opened, steps = learned(told, name, folder / name)
             score = generate.judge(opened.network, opened.material.excerpts(opened.material.held_out))
             weights = sum(parameter.numel() for parameter in opened.network.parameters())
             right = "" if score.accuracy is None else f"{score.accuracy:.1%}"
-            print(f"{name:<22}{weights:>10,}{outcome.step:>8,}{score.bits:>15.3f}{right:>15}", flush=True)
+            print(f"{name:<22}{weights:>10,}{steps:>8,}{score.bits:>15.3f}{right:>15}", flush=True)
+            told_of_drawn(opened, None if told.keep is None else folder / f"{name}_drawn")
         floors = generate_judge.beside(opened.material, opened.material, opened.material.held_out)
     for words, bits in (
         ("linear predictor, adapting at its best", floors.lpc),
@@ -61,6 +120,17 @@ def main() -> None:
     ):
         print(f"{words:<40}{bits:>15.3f}")
     print(f"{score.samples:,} samples held out")
+
+
+def learned(told: argparse.Namespace, name: str, run: Path) -> tuple[OpenGenerator, int]:
+    """One network, trained, and in how many steps."""
+    plain = replace(settings_for(name), size=told.size, held_out_files=HELD_OUT)
+    plain = replace(plain, classes="name", class_part="0,1", position=True)
+    train = replace(with_budget(plain.train, minutes=told.minutes), threads=told.threads, preview_minutes=None)
+    settings = replace(plain, train=train)
+    begun = generate.begin([told.folder], run, settings, Silent(), force=True)
+    outcome = generate.learn(begun, settings, Silent())
+    return open_generator(run), outcome.step
 
 
 if __name__ == "__main__":

@@ -273,7 +273,8 @@ def begin(
             "classes": list(material.controls.classes),
             "held_out": [str(sound.path) for sound in material.held_out],
             "skipped": [{"path": str(one.path), "why": one.why} for one in material.corpus.skipped],
-            "median_seconds": float(np.median([s.length for s in material.learned])) / material.corpus.rate,
+            "median_seconds": _median_seconds(material),
+            "class_seconds": {name: _median_seconds(material, name) for name in material.controls.classes},
         }
         run = RunFolder.create(
             folder,
@@ -289,6 +290,12 @@ def begin(
             place.rename(run.path / STORE)
             task.material = material.moved(run.path / STORE)
     return Begun(run, task)
+
+
+def _median_seconds(material: Material, label: str | None = None) -> float:
+    """Half of the sounds learned are shorter; of one class, or of all where that has none."""
+    lengths = [sound.length for sound in material.learned if label in (None, sound.label)]
+    return float(np.median(lengths or [sound.length for sound in material.learned])) / material.corpus.rate
 
 
 def learn(begun: Begun, settings: GenerateSettings, reporter: Reporter, *, resume: bool = False) -> Outcome:

@@ -97,7 +97,9 @@ WEIGHTS = ("float32", "int8")
 class SampleSettings:
     """What new sound is wanted, and how daring."""
 
-    seconds: float | None = setting(None, "length of each; absent: the median length of the sounds learned", above=0)
+    seconds: float | None = setting(
+        None, "length of each; absent: the median of the sounds learned (of the class asked for)", above=0
+    )
     count: int = setting(1, "how many", low=1, high=10_000)
     draw: int | None = setting(None, "draw so many and keep the likeliest `count` of them", low=1, high=10_000)
     seed: int = setting(0, "what every random choice follows from: the same seed gives the same sound", low=0)

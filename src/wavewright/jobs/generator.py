@@ -46,10 +46,12 @@ class OpenGenerator:
         """The run folder's name."""
         return self.run.path.resolve().name
 
-    @property
-    def median_seconds(self) -> float:
-        """Half of the sounds learned are shorter."""
-        return float(self.run.info["extra"]["median_seconds"])
+    def median_seconds(self, label: str | None = None) -> float:
+        """Half of the sounds learned are shorter; of the classes that have all parts of ``label``, if it is given."""
+        extra = self.run.info["extra"]
+        known = extra.get("class_seconds", {})
+        lengths = [known[name] for name in self.controls.matching(label) if label is not None and name in known]
+        return float(np.median(lengths or [extra["median_seconds"]]))
 
     @cached_property
     def reference(self) -> Reference:

@@ -84,7 +84,7 @@ def request(opened: OpenGenerator, settings: SampleSettings) -> Request:
         problems.append("setting envelope: this network was trained without --envelope and follows none")
     if problems:
         raise SettingsError(problems)
-    frames = max(1, round((settings.seconds or opened.median_seconds) * opened.rate))
+    frames = max(1, round((settings.seconds or opened.median_seconds(settings.label)) * opened.rate))
     number = settings.draw or settings.count
     labels = tuple(known[i % len(known)] if known else None for i in range(number))
     prompt = None if settings.prompt is None else read_prompt(opened, settings.prompt, settings.prompt_seconds)
