@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from wavewright.cli.console import Voice
-from wavewright.cli.flags import POSITIONAL, option, parse, value_of
+from wavewright.cli.flags import APPENDED, POSITIONAL, option, parse, value_of
 from wavewright.errors import RunError, SettingsError
+from wavewright.jobs import pairs
 from wavewright.jobs.generate_settings import GenerateSettings, settings_for
-from wavewright.jobs.settings import EmulateSettings
-from wavewright.nets.names import GENERATOR_NAMES
+from wavewright.jobs.settings import EmulateSettings, starting_from
+from wavewright.jobs.settings import settings_for as emulate_settings_for
+from wavewright.nets.names import GENERATOR_NAMES, NETWORK_NAMES
 from wavewright.settings import did_you_mean, from_mapping
 from wavewright.train.settings import BUDGETS, with_budget
 
@@ -26,13 +28,25 @@ JOBS = {
 class EmulateArguments:
     """Learn a digital twin from what went into a device and what came out of it.
 
+    A device with knobs: name a wet recording for each position, and --knob with the values; or a manifest of --pairs.
     Without a budget it trains for a quarter of an hour. Ctrl-C stops it at any time; --resume goes on.
     """
 
     recordings: Annotated[
-        tuple[Path, ...], POSITIONAL, option("what went in, what came out; not needed with --resume", metavar="DRY WET")
+        tuple[Path, ...],
+        POSITIONAL,
+        option("what went in, what came out; not needed with --resume", metavar="DRY WET …"),
     ]
     output: Annotated[Path, option("the run: a new folder", short="-o", metavar="RUN")]
+    knob: Annotated[
+        tuple[str, ...],
+        APPENDED,
+        option("a knob and where it stood for each wet recording, in their order", metavar="NAME=VALUE,VALUE,…"),
+    ] = ()
+    pairs: Annotated[
+        Path | None,
+        option("a TOML manifest of pairs and their knobs, in place of the recordings", metavar="PAIRS.toml"),
+    ] = None
     resume: Annotated[bool, option("go on with the run in that folder; more of a budget may be given")] = False
     force: Annotated[bool, option("begin anew where the folder holds a run already", short="-f")] = False
     settings: EmulateSettings = field(default_factory=EmulateSettings)
@@ -75,10 +89,9 @@ def main(words: Sequence[str]) -> int:
 
 def train_emulate(words: Sequence[str]) -> int:
     """``wavewright train emulate DRY WET -o RUN``."""
-    arguments = parse(EmulateArguments, "train emulate", words, _kept_settings("emulate", EmulateSettings, words))
-    given = arguments.recordings
-    if len(given) != 2 and not (arguments.resume and not given):
-        raise SettingsError([f"train emulate wants two recordings, DRY and WET; {len(given)} were given"])
+    kept = _kept_settings("emulate", EmulateSettings, words) or _first_settings(words)
+    arguments = parse(EmulateArguments, "train emulate", words, kept)
+    given = _capture(arguments)
     if arguments.resume and arguments.force:
         raise SettingsError(["--resume goes on with a run, --force begins anew; give one of them"])
     from wavewright.jobs import emulate
@@ -89,17 +102,24 @@ def train_emulate(words: Sequence[str]) -> int:
     voice = arguments.voice if own_rank() == 0 else Voice(quiet=True)
     reporter = reporter_for(quiet=not voice.speaks)
     if arguments.resume:
-        outcome = emulate.resume(arguments.output, arguments.settings, reporter, given or None)
+        recordings = None if given is None else given.files
+        outcome = emulate.resume(arguments.output, arguments.settings, reporter, recordings)
     else:
-        dry, wet = given
-        outcome = emulate.train(dry, wet, arguments.output, arguments.settings, reporter, force=arguments.force)
+        assert given is not None
+        outcome = emulate.train_capture(given, arguments.output, arguments.settings, reporter, force=arguments.force)
     run = arguments.output
     if outcome.status == "interrupted":
         voice.say(f"stopped after {outcome.step} steps; go on with: wavewright train emulate -o {run} --resume")
     elif outcome.best is not None:
+        each = [
+            f"  {name.removeprefix('esr ')}: ESR {value:.4f}"
+            for name, value in outcome.figures.items()
+            if "esr " in name
+        ]
         voice.say(
-            f"{run}: ESR {outcome.best:.4f} on the held-out {arguments.settings.validation_seconds:g} s, "
-            f"after {outcome.seconds / 60:.1f} minutes",
+            f"{run}: ESR {outcome.best:.4f} on the held-out {arguments.settings.validation_seconds:g} s"
+            f"{' of every pair' if each else ''}, after {outcome.seconds / 60:.1f} minutes",
+            *each,
             f"next: wavewright report {run}, wavewright render {run} IN.wav -o OUT.wav,",
             f"      wavewright export {run} --to nam -o TWIN.nam",
         )
@@ -108,12 +128,31 @@ def train_emulate(words: Sequence[str]) -> int:
             "run": str(run),
             "status": outcome.status,
             "best_esr": outcome.best,
+            "figures": outcome.figures,
             "best_step": outcome.best_step,
             "steps": outcome.step,
             "seconds": outcome.seconds,
         }
     )
     return 130 if outcome.status == "interrupted" else 0
+
+
+def _first_settings(words: Sequence[str]) -> EmulateSettings | None:
+    """The defaults that suit the network asked for; with ``--start-from`` those of that run's, and its own settings."""
+    start, network = value_of(words, "--start-from"), value_of(words, "--network")
+    if start is not None:
+        return starting_from(Path(start))
+    return emulate_settings_for(network) if network in NETWORK_NAMES else None
+
+
+def _capture(arguments: EmulateArguments) -> pairs.Capture | None:
+    """The pairs that the command line names; None where a resumed run knows its own."""
+    named = [name for name, given in (("recordings", arguments.recordings), ("--knob", arguments.knob)) if given]
+    if arguments.pairs is not None:
+        if named:
+            raise SettingsError([f"--pairs names recordings and knobs; leave {' and '.join(named)} away"])
+        return pairs.read_manifest(arguments.pairs)
+    return None if arguments.resume and not named else pairs.from_flags(arguments.recordings, arguments.knob)
 
 
 def train_generate(words: Sequence[str]) -> int:

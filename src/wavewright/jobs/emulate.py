@@ -1,40 +1,45 @@
-"""Emulate: a dry and a wet recording become a digital twin of the device between them.
+"""Emulate: dry and wet recordings become a digital twin of the device between them.
 
-Four parts, as in every job: its settings (in `wavewright.jobs.settings`), its data, its training step, and its way of
-applying the result (in `wavewright.jobs.twin`).
+Four parts, as in every job: its settings (in `wavewright.jobs.settings`), its data (in `wavewright.jobs.pairs` and
+`takes`), its training step, and its way of applying the result (in `wavewright.jobs.twin`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from wavewright import losses
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray, Recording
-from wavewright.audio.resample import resample
-from wavewright.data import align
-from wavewright.data.check import PairReport, check_pair
-from wavewright.data.split import split
-from wavewright.data.store import Store
+from wavewright.data.split import Region, split
 from wavewright.data.windows import Windows
 from wavewright.engine import fused_wavenet
-from wavewright.errors import DataError, PairError, RunError, SettingsError
+from wavewright.errors import DataError, RunError, SettingsError
+from wavewright.jobs import takes
+from wavewright.jobs.conditioning import network_for
+from wavewright.jobs.pairs import Capture, one_pair
 from wavewright.jobs.settings import JOB, EmulateSettings
 from wavewright.jobs.settings import STORE as STORE
+from wavewright.jobs.takes import Material, Take
+from wavewright.jobs.takes import check as check
+from wavewright.metrics import error_table
 from wavewright.metrics.waveform import ErrorSums
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
-from wavewright.settings import problems_of, to_mapping
+from wavewright.settings import from_mapping, problems_of, to_mapping
+from wavewright.train import transfer
 from wavewright.train.distributed import choose_device
 from wavewright.train.loop import Outcome
 from wavewright.train.loop import train as run_training
+from wavewright.train.memory import refuse_too_large
 from wavewright.train.progress import Reporter
 from wavewright.train.run import RunFolder, own_rank, refuse_place
 from wavewright.train.settings import budget_problems
@@ -43,107 +48,78 @@ PREVIEW_SECONDS = 8.0
 VALIDATION_BLOCK = 1 << 16
 
 
-# ── data ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A dry and a wet recording that run in parallel, ``(1, time)`` each, and what the check said of them."""
-
-    dry: FloatArray
-    wet: FloatArray
-    rate: int
-    delay: int
-    report: PairReport
-
-
-def load_pair(dry: Path, wet: Path) -> tuple[Recording, Recording]:
-    """Read both recordings whole, after the cheap checks.
-
-    Raises:
-        AudioFileError: one of them cannot be read.
-        PairError: both names are one file.
-    """
-    for path in (dry, wet):
-        files.info(path)
-    if dry.samefile(wet):
-        raise PairError(f"dry and wet are both {dry}; name the recording of what went in, then of what came out")
-    return files.read(dry), files.read(wet)
-
-
-def check(dry: Path, wet: Path, *, allow_resample: bool = False) -> PairReport:
-    """Alignment and quality of two files; what `wavewright check` prints.
-
-    Raises:
-        AudioFileError, PairError: the recordings cannot be used, or not together.
-    """
-    return check_pair(*load_pair(dry, wet), allow_resample=allow_resample)
-
-
-def prepare(dry: Path, wet: Path, settings: EmulateSettings) -> Pair:
-    """Read, check and align two recordings.
-
-    Raises:
-        AudioFileError, PairError: the recordings cannot be used, or not together.
-    """
-    went_in, came_out = load_pair(dry, wet)
-    report = check_pair(went_in, came_out, allow_resample=settings.resample)
-    if came_out.rate != went_in.rate:
-        came_out = resample(came_out, went_in.rate)
-    alignment = report.alignment
-    if settings.delay is not None:
-        alignment = replace(alignment, delay=float(settings.delay), delay_samples=settings.delay, drift_ppm=0.0)
-    went_in, came_out = align.apply(alignment, went_in, came_out)
-    x, y = (align.mono(recording)[0][np.newaxis] for recording in (went_in, came_out))
-    return Pair(x, y, went_in.rate, alignment.delay_samples, report)
-
-
-def keep(pair: Pair, run: RunFolder, sources: Sequence[Path]) -> Store:
-    """Lay an aligned pair down in its run, as a store with the tracks ``dry`` and ``wet``."""
-    tracks = {"dry": Recording(pair.dry, pair.rate), "wet": Recording(pair.wet, pair.rate)}
-    done = (f"wet moved {pair.delay} samples earlier",)
-    return Store.from_recordings(run.path / STORE, tracks, sources, done=done, force=True)
-
-
 # ── training step ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class EmulateTask:
-    """What the training loop asks of this job: windows of dry and wet, the loss, the held-out figure, a preview."""
+    """What the training loop asks of this job: windows of dry and wet, the loss, the held-out figures, a preview.
+
+    The network hears the channels of the dry recording, then one channel for each knob, which stands at its position
+    (0 to 1) all along. Each pair keeps its own end held out.
+    """
 
     goal = "esr"
 
-    def __init__(
-        self, network: Network, dry: FloatArray, wet: FloatArray, rate: int, settings: EmulateSettings
-    ) -> None:
+    def __init__(self, network: Network, material: Material, settings: EmulateSettings) -> None:
         self.network = network
-        self.dry, self.wet, self.rate = dry, wet, rate
-        self.context = network.receptive_field - 1
+        self.dry, self.wet, self.rate = material.dry, material.wet, material.rate
+        self.takes = material.takes
+        self.past, self.future = network.context
         # on a CPU several times faster than torch; elsewhere, and for other networks, it is network.valid itself
         self.hear = partial(fused_wavenet.valid_forward, network)
-        parts = split(
-            dry.shape[1],
-            rate,
-            receptive_field=network.receptive_field,
-            window=settings.window,
-            validation=settings.validation_seconds,
-            unit="seconds",
-        )
-        self.held_out = parts.validation[0]
+        self.positions = np.array([take.positions for take in self.takes], np.float32)  # (pairs, knobs)
+        parts = [self._parts(take, settings) for take in self.takes]
+        self.held_out = [held_out for _, held_out in parts]
         self.windows = Windows(
             [self.dry, self.wet],
-            parts.train,
+            [training for training, _ in parts],
             batch=settings.batch,
-            length=settings.window,
-            context=(self.context, 0),
+            length=self._window(settings),
+            hop=settings.scroll,
+            context=(self.past, 0),
+            after=(self.future, 0),
             seed=settings.train.seed,
         )
         self.steps_per_epoch = max(1, self.windows.count // settings.batch)
+        # for the table: of what each pair has for training, the end, as long as what is held out
+        self.heard = (
+            [
+                replace(all_of_it, start=max(all_of_it.start, all_of_it.stop - held_out.frames))
+                for all_of_it, held_out in parts
+            ]
+            if settings.table_epochs is not None
+            else []
+        )
         self.measure = losses.Loss(settings.loss)
 
+    def _window(self, settings: EmulateSettings) -> int:
+        return settings.window + -settings.window % self.network.multiple
+
+    def _parts(self, take: Take, settings: EmulateSettings) -> tuple[Region, Region]:
+        """Where training and where validation finds the targets of a pair."""
+        try:
+            parts = split(
+                take.frames - self.future,
+                self.rate,
+                receptive_field=self.past + self.future + 1,
+                window=self._window(settings),
+                validation=settings.validation_seconds,
+                unit="seconds",
+            )
+        except DataError as error:
+            raise error if len(self.takes) == 1 else DataError(f"{take.label}: {error}") from error
+        (training,), (held_out,) = parts.train, parts.validation
+        return _moved(training, take.start), _moved(held_out, take.start)
+
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, ...]:
-        """Dry windows ``(batch, 1, context + window)`` and the wet they should become, ``(batch, 1, window)``."""
-        return self.windows.batch(step, rank, world)
+        """Dry windows with their knobs ``(batch, channels + knobs, past + window + future)`` and the wet they should
+        become, ``(batch, channels, window)``."""
+        dry, *others = self.windows.batch(step, rank, world)
+        if self.positions.shape[1]:
+            starts = [take.start for take in self.takes]
+            pair = np.searchsorted(starts, self.windows.positions(step, rank, world), side="right") - 1
+            dry = with_knobs(dry, torch.from_numpy(self.positions[pair]))
+        return dry, *others
 
     def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
         """The weighted distance between the twin's output and the wet windows."""
@@ -151,26 +127,61 @@ class EmulateTask:
         return self.measure(self.hear(dry), wet)
 
     def validate(self) -> dict[str, float]:
-        """The error-to-signal ratio over the held-out end of the recording."""
-        sums = ErrorSums()
-        for start in range(self.held_out.start, self.held_out.stop, VALIDATION_BLOCK):
-            stop = min(start + VALIDATION_BLOCK, self.held_out.stop)
-            sums.add(self._twin(start, stop), self.wet[:, start:stop])
-        return {"esr": sums.esr}
+        """The error-to-signal ratio over the held-out ends of all pairs together, and of each where there are several.
+
+        Where a table is kept, what stands in its lines as well.
+        """
+        sums = [self._judged(region, at) for at, region in enumerate(self.held_out)]
+        figures = {"esr": _together(sums).esr}
+        if len(sums) > 1:
+            figures |= {f"esr {take.label}": one.esr for take, one in zip(self.takes, sums, strict=True)}
+        if self.heard:
+            heard = _together([self._judged(region, at) for at, region in enumerate(self.heard)])
+            figures |= error_table.figures(heard.table, _together(sums).table)
+        return figures
+
+    def _judged(self, region: Region, pair: int) -> ErrorSums:
+        """The error over a stretch of a pair."""
+        sums, block = ErrorSums(), VALIDATION_BLOCK + -VALIDATION_BLOCK % self.network.multiple
+        for start in range(region.start, region.stop, block):
+            stop = min(start + block, region.stop)
+            sums.add(self._twin(start, stop, pair), self.wet[:, start:stop])
+        return sums
 
     def preview(self, path: Path) -> None:
-        """The twin's version of the held-out passage, its first seconds."""
-        start = self.held_out.start
-        stop = min(self.held_out.stop, start + round(PREVIEW_SECONDS * self.rate))
-        files.write(path, Recording(self._twin(start, stop), self.rate), force=True)
+        """The twin's version of the held-out passages, the first seconds of each, one after the other."""
+        most = round(PREVIEW_SECONDS * self.rate / len(self.held_out))
+        played = [
+            self._twin(region.start, min(region.stop, region.start + most), pair)
+            for pair, region in enumerate(self.held_out)
+        ]
+        files.write(path, Recording(np.concatenate(played, axis=1), self.rate), force=True)
 
-    def _twin(self, start: int, stop: int) -> FloatArray:
-        """The network's output ``(1, stop - start)`` for that stretch of the dry track."""
-        dry = torch.from_numpy(np.array(self.dry[:, start - self.context : stop]))
+    def _twin(self, start: int, stop: int, pair: int) -> FloatArray:
+        """The network's output ``(channels, stop - start)`` for that stretch of the dry track, at a pair's knobs."""
+        dry = torch.from_numpy(np.array(self.dry[:, start - self.past : stop + self.future]))[None]
+        dry = F.pad(dry, (0, -(stop - start) % self.network.multiple))
+        dry = with_knobs(dry, torch.from_numpy(self.positions[pair : pair + 1]))
         weight = next(self.network.parameters())
         with torch.no_grad():
-            twin = self.hear(dry[None].to(weight.device))  # (1, 1, stop - start)
-        return np.asarray(twin[0].float().cpu().numpy())
+            twin = self.hear(dry.to(weight.device))  # (1, channels, stop - start)
+        return np.asarray(twin[0, :, : stop - start].float().cpu().numpy())
+
+
+def with_knobs(x: Tensor, positions: Tensor) -> Tensor:
+    """``x`` (batch, channels, time) and behind it a constant channel for each of ``positions`` (batch, knobs)."""
+    return torch.cat([x, positions.unsqueeze(-1).expand(-1, -1, x.shape[-1])], dim=1) if positions.shape[1] else x
+
+
+def _together(sums: Sequence[ErrorSums]) -> ErrorSums:
+    whole = ErrorSums()
+    for one in sums:
+        whole.merge(one)
+    return whole
+
+
+def _moved(region: Region, by: int) -> Region:
+    return Region(region.start + by, region.stop + by, region.context)
 
 
 # ── a run, from its beginning or from where it stopped ────────────────────────────────────────────────────────────
@@ -179,40 +190,50 @@ class EmulateTask:
 def train(
     dry: Path, wet: Path, folder: Path, settings: EmulateSettings, reporter: Reporter, *, force: bool = False
 ) -> Outcome:
-    """Learn a twin from two recordings, into a new run at ``folder``.
+    """Learn a twin from two recordings, into a new run at ``folder``: `train_capture` of one pair."""
+    return train_capture(one_pair(dry, wet), folder, settings, reporter, force=force)
+
+
+def train_capture(
+    capture: Capture, folder: Path, settings: EmulateSettings, reporter: Reporter, *, force: bool = False
+) -> Outcome:
+    """Learn a twin from any number of pairs, into a new run at ``folder``.
 
     Raises:
         WavewrightError: whatever is wrong with settings, recordings or folder, before any training.
     """
     refuse_settings(settings)
     refuse_place(folder, force=force)
-    network = new_network(settings)
-    pair = prepare(dry, wet, settings)
-    task = EmulateTask(network, pair.dry, pair.wet, pair.rate, settings)
-    for line in pair.report.warnings:
-        reporter.say(f"note: {line}")
-    reporter.say(f"wet is {pair.delay} samples late; {task.held_out.frames / pair.rate:.1f} s are held out")
+    if settings.start_from is not None:
+        transfer.model_of(settings.start_from)
+    new_network(settings, knobs=len(capture.knobs))  # refused now where it cannot be, and not after reading
+    pairs = takes.prepare(capture, settings)
+    material = takes.gather(capture, pairs)
+    network = new_network(settings, material.channels, len(capture.knobs), settings.start_from)
+    task = EmulateTask(network, material, settings)
+    for line in takes.notes(capture, pairs):
+        reporter.say(line)
+    reporter.say(takes.summary(capture, pairs, [region.frames / material.rate for region in task.held_out]))
     run = RunFolder.create(
         folder,
         job=JOB,
         settings=to_mapping(settings),
         network=registry.config_of(network),
-        rate=pair.rate,
-        data=[dry, wet],
-        extra={
-            "delay": pair.delay,
-            "check": pair.report.to_dict(),
-            "validation": [task.held_out.start, task.held_out.stop],
-        },
+        rate=material.rate,
+        data=capture.files,
+        extra=takes.facts(capture, pairs, material, [(region.start, region.stop) for region in task.held_out])
+        | {"steps_per_epoch": task.steps_per_epoch},
         force=force,
     )
     if own_rank() == 0:  # the other processes of a distributed run keep what they have read in memory
-        keep(pair, run, [dry, wet])
+        if settings.start_from is not None:
+            transfer.keep(settings.start_from, run)
+        takes.keep(capture, pairs, material, run)
     return learn(task, settings, run, reporter)
 
 
 def resume(
-    folder: Path, settings: EmulateSettings, reporter: Reporter, recordings: tuple[Path, ...] | None = None
+    folder: Path, settings: EmulateSettings, reporter: Reporter, recordings: Sequence[Path] | None = None
 ) -> Outcome:
     """Go on with the run at ``folder``, to the weights of a run that was never stopped.
 
@@ -229,13 +250,17 @@ def resume(
     if recordings is not None and [path.resolve() for path in recordings] != kept:
         raise DataError(f"run {folder} was begun with {', '.join(map(str, kept))}; resume with those, or name none")
     run.refuse_changed_data()
+    # a run from before a setting was there was trained as that setting's default has it
+    run.info["settings"] = to_mapping(from_mapping(EmulateSettings, run.settings))
     run.settle(to_mapping(settings))
-    if not (run.path / STORE).exists():  # ended before the aligned pair was written: the recordings are unchanged
-        dry, wet = kept
-        keep(prepare(dry, wet, settings), run, kept)
-    store = Store.open(run.path / STORE)
-    task = EmulateTask(new_network(settings), store.track("dry"), store.track("wet"), store.rate, settings)
-    return learn(task, settings, run, reporter, resume=True)
+    if not (run.path / STORE).exists():  # ended before the aligned pairs were written: the recordings are unchanged
+        capture = takes.capture_of(run)
+        pairs = takes.prepare(capture, settings)
+        takes.keep(capture, pairs, takes.gather(capture, pairs), run)
+    material = takes.material_of(run)
+    start = None if settings.start_from is None else transfer.kept(run)
+    network = new_network(settings, material.channels, len(material.knobs), start)
+    return learn(EmulateTask(network, material, settings), settings, run, reporter, resume=True)
 
 
 def learn(
@@ -244,18 +269,36 @@ def learn(
     """Train, with kernels compiled before the clock starts."""
     if fused_wavenet.supports(task.network) and choose_device(settings.train.device).type == "cpu":
         fused_wavenet.prepare(reporter.say)
-    return run_training(task, settings.train, run, resume=resume, reporter=reporter)
+    train = settings.train
+    if settings.table_epochs is not None and train.validate_steps is None:
+        train = replace(train, validate_steps=settings.table_epochs * task.steps_per_epoch)
+    return run_training(task, train, run, resume=resume, reporter=reporter)
 
 
 def refuse_settings(settings: EmulateSettings) -> None:
     """Raise `SettingsError` with everything that is wrong in ``settings``, a device that is not there included."""
     problems = problems_of(settings) + budget_problems(settings.train)
+    if settings.freeze and settings.start_from is None:
+        problems.append("setting freeze: there is nothing learned to keep; say with start_from (a run) where to begin")
     if problems:
         raise SettingsError(problems)
     choose_device(settings.train.device)
 
 
-def new_network(settings: EmulateSettings) -> Network:
-    """The network of these settings, its first weights drawn from their seed alone."""
+def new_network(settings: EmulateSettings, channels: int = 1, knobs: int = 0, start: Path | None = None) -> Network:
+    """The network of these settings, its first weights drawn from their seed alone, or taken from the run at ``start``.
+
+    Raises:
+        SettingsError: no such network, setting or part, no place for the knobs, or its training would not fit into
+            memory; found before memory is taken.
+        RunError, ModelFileError: nothing to start from, or a network other than that of the settings.
+    """
+    overrides = registry.overrides(settings.network, settings.net)
+    refuse_too_large(registry.weight_count(settings.network, **overrides), settings.network)
     torch.manual_seed(settings.train.seed)
-    return registry.build(settings.network)
+    network = network_for(settings.network, channels, knobs, **overrides)
+    if start is not None:
+        transfer.take_weights(network, registry.config_of(network), start)
+    if settings.freeze:
+        transfer.freeze(network, settings.freeze)
+    return network

@@ -68,6 +68,11 @@ class ErrorSums:
             self.error_energy += float(error @ error)
             self.error_on_output += float(error @ guess)
 
+    def merge(self, other: ErrorSums) -> None:
+        """Count what ``other`` has counted, too."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
     @property
     def esr(self) -> float:
         """Error-to-signal ratio Σ(x − x̂)² / Σx²."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from wavewright.errors import SettingsError
 from wavewright.nets.contract import Network, State
 from wavewright.nets.recurrent_config import RecurrentConfig
 from wavewright.nets.wavenet import valid_length
@@ -29,7 +30,12 @@ class Recurrent(Network):
     def __init__(self, config: RecurrentConfig) -> None:
         super().__init__()
         self.config = checked(config)
+        if config.controls >= config.input_size:
+            raise SettingsError(
+                [f"setting controls = {config.controls}: must be below input_size = {config.input_size}"]
+            )
         self.in_channels = config.input_size
+        self.controls = config.controls
         self.rnn = self._cells(config)
         self.head = nn.Linear(config.hidden_size, 1)
         start = torch.zeros(self.memories, config.num_layers, config.hidden_size)

@@ -145,6 +145,7 @@ class WaveNet(Network):
         self.config = config
         self.in_channels = config.arrays[0].input_size
         self.out_channels = config.arrays[-1].head_size
+        self.controls = config.controls
         self.arrays = nn.ModuleList(LayerArray(array) for array in config.arrays)
         # The last stream leads nowhere; the format stores its 1×1 all the same.
         *_, last = self.each_array()

@@ -109,10 +109,14 @@ class LayerArrayConfig:
 
 @dataclass(frozen=True)
 class WaveNetConfig:
-    """Layer arrays in a row; the last head's output is multiplied by ``head_scale``."""
+    """Layer arrays in a row; the last head's output is multiplied by ``head_scale``.
+
+    ``controls``: how many of the network's inputs, the last ones, are knobs.
+    """
 
     arrays: tuple[LayerArrayConfig, ...]
     head_scale: float = 0.02
+    controls: int = 0
 
     @property
     def receptive_field(self) -> int:
@@ -138,6 +142,8 @@ class WaveNetConfig:
             found.append(f"head_scale = {self.head_scale!r}: must be a number")
         elif not math.isfinite(self.head_scale):
             found.append(f"head_scale = {self.head_scale!r}: must be finite")
+        if not found and not (_whole(self.controls) and 0 <= self.controls < self.arrays[0].input_size):
+            found.append(f"controls = {self.controls!r}: must be a whole number from 0 up, below the number of inputs")
         return found or self._joints() or self._excesses()
 
     def _joints(self) -> list[str]:

@@ -1,0 +1,283 @@
+"""The pairs of a twin, read, checked, aligned, and laid one behind the other on one dry and one wet track."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wavewright.audio import files
+from wavewright.audio.recording import FloatArray, Recording
+from wavewright.audio.resample import resample
+from wavewright.data import align
+from wavewright.data.check import PairReport, check_pair
+from wavewright.data.store import Store
+from wavewright.errors import DataError, PairError, RunError
+from wavewright.jobs.pairs import Capture, Knob, PairFiles
+from wavewright.jobs.settings import STORE, EmulateSettings
+from wavewright.train.run import RunFolder
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A dry and a wet recording that run in parallel, ``(channels, time)`` each, and what the check said of them."""
+
+    dry: FloatArray
+    wet: FloatArray
+    rate: int
+    delay: int
+    report: PairReport
+
+
+@dataclass(frozen=True)
+class Take:
+    """Where one pair lies on the tracks, ``[start, stop)`` in samples, and where its knobs stood."""
+
+    start: int
+    stop: int
+    label: str
+    values: Mapping[str, float]
+    positions: tuple[float, ...]
+
+    @property
+    def frames(self) -> int:
+        """Length in samples."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a twin is learned from: the tracks ``dry`` and ``wet``, ``(channels, time)``, and the takes on them."""
+
+    dry: FloatArray
+    wet: FloatArray
+    rate: int
+    takes: tuple[Take, ...]
+    knobs: tuple[Knob, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        """Channels of sound; knobs are not counted."""
+        return int(self.dry.shape[0])
+
+
+def load_pair(dry: Path, wet: Path) -> tuple[Recording, Recording]:
+    """Read both recordings whole, after the cheap checks.
+
+    Raises:
+        AudioFileError: one of them cannot be read.
+        PairError: both names are one file.
+    """
+    refuse_same(dry, wet)
+    return files.read(dry), files.read(wet)
+
+
+def refuse_same(dry: Path, wet: Path) -> None:
+    """Raise where one of them cannot be read, or both names are one file."""
+    for path in (dry, wet):
+        files.info(path)
+    if dry.samefile(wet):
+        raise PairError(f"dry and wet are both {dry}; name the recording of what went in, then of what came out")
+
+
+def check(dry: Path, wet: Path, *, allow_resample: bool = False) -> PairReport:
+    """Alignment and quality of two files; what `wavewright check` prints.
+
+    Raises:
+        AudioFileError, PairError: the recordings cannot be used, or not together.
+    """
+    return check_pair(*load_pair(dry, wet), allow_resample=allow_resample)
+
+
+def prepare(capture: Capture, settings: EmulateSettings) -> list[Pair]:
+    """Read, check and align every pair.
+
+    Wet recordings of one dry one that are equally late, as far as can be told, are moved by one and the same delay:
+    the knobs must not seem to move the sound.
+
+    Raises:
+        AudioFileError, PairError, DataError: recordings that cannot be used, or not together; found for the headers of
+            all of them before one is read.
+    """
+    _refuse_misfits(capture, settings)
+    dry: Recording | None = None
+    found: list[tuple[PairFiles, Recording, Recording, PairReport]] = []
+    for pair in capture.pairs:
+        if dry is None or not found or found[-1][0].dry != pair.dry:
+            dry = files.read(pair.dry)
+        wet = files.read(pair.wet)
+        try:
+            report = check_pair(dry, wet, allow_resample=settings.resample)
+        except PairError as error:
+            raise error if len(capture.pairs) == 1 else PairError(f"{pair.wet.name}: {error}") from error
+        if wet.rate != dry.rate:
+            wet = resample(wet, dry.rate)
+        found.append((pair, dry, wet, report))
+    delays = _delays([(pair.dry, report) for pair, _, _, report in found], settings.delay)
+    return [
+        _aligned(dry, wet, report, delay, settings) for (_, dry, wet, report), delay in zip(found, delays, strict=True)
+    ]
+
+
+def _refuse_misfits(capture: Capture, settings: EmulateSettings) -> None:
+    """Raise where the files' headers show that they cannot go together."""
+    for pair in capture.pairs:
+        refuse_same(pair.dry, pair.wet)
+    first, *others = (files.info(pair.dry) for pair in capture.pairs)
+    for other in others:
+        if other.rate != first.rate:
+            raise DataError(
+                f"{other.path} is at {other.rate} Hz, {first.path} at {first.rate} Hz: a twin has one rate; "
+                "bring the recordings to one"
+            )
+    if settings.resample:
+        return
+    for pair in capture.pairs:
+        wet, dry = files.info(pair.wet), files.info(pair.dry)
+        if wet.rate != dry.rate and len(capture.pairs) > 1:
+            raise PairError(
+                f"{wet.path} is at {wet.rate} Hz and {dry.path} at {dry.rate} Hz: give both at one rate, or allow "
+                "resampling (--resample)"
+            )
+
+
+def _delays(reports: Sequence[tuple[Path, PairReport]], asked: int | None) -> list[int | None]:
+    """For each pair the delay to move it by, in samples; None where it is its own alignment's."""
+    if asked is not None:
+        return [asked] * len(reports)
+    delays: list[int | None] = [None] * len(reports)
+    for dry in dict.fromkeys(path for path, _ in reports):
+        places = [at for at, (path, _) in enumerate(reports) if path == dry]
+        found = [reports[at][1].alignment for at in places]
+        spread = max(one.delay_samples for one in found) - min(one.delay_samples for one in found)
+        if 0 < spread <= max(one.uncertainty for one in found) and not any(one.drift_ppm for one in found):
+            for at in places:
+                delays[at] = min(one.delay_samples for one in found)
+    return delays
+
+
+def _aligned(dry: Recording, wet: Recording, report: PairReport, delay: int | None, settings: EmulateSettings) -> Pair:
+    alignment = report.alignment
+    if delay is not None:
+        alignment = replace(alignment, delay=float(delay), delay_samples=delay)
+    if settings.delay is not None:
+        alignment = replace(alignment, drift_ppm=0.0)
+    dry, wet = align.apply(alignment, dry, wet)
+    x, y = (align.mono(recording)[0][np.newaxis] for recording in (dry, wet))
+    return Pair(x, y, dry.rate, alignment.delay_samples, report)
+
+
+def gather(capture: Capture, pairs: Sequence[Pair]) -> Material:
+    """The pairs one behind the other."""
+    takes, start = [], 0
+    for about, pair in zip(capture.pairs, pairs, strict=True):
+        stop = start + pair.dry.shape[1]
+        takes.append(Take(start, stop, about.label, about.knobs, capture.positions(about.knobs)))
+        start = stop
+    one = len(pairs) == 1
+    dry = pairs[0].dry if one else np.concatenate([pair.dry for pair in pairs], axis=1)
+    wet = pairs[0].wet if one else np.concatenate([pair.wet for pair in pairs], axis=1)
+    return Material(dry, wet, pairs[0].rate, tuple(takes), capture.knobs)
+
+
+def facts(
+    capture: Capture, pairs: Sequence[Pair], material: Material, held_out: Sequence[tuple[int, int]]
+) -> dict[str, Any]:
+    """What a run keeps of its pairs, for `material_of` and for the report; ``held_out``: samples, a stretch a pair."""
+    rows = [
+        {
+            "dry": str(about.dry.resolve()),
+            "wet": str(about.wet.resolve()),
+            "knobs": dict(about.knobs),
+            "start": take.start,
+            "stop": take.stop,
+            "validation": list(stretch),
+            "delay": pair.delay,
+            "check": pair.report.to_dict(),
+        }
+        for about, pair, take, stretch in zip(capture.pairs, pairs, material.takes, held_out, strict=True)
+    ]
+    first = {name: rows[0][name] for name in ("delay", "check", "validation")}
+    return {**first, "knobs": [knob.to_dict() for knob in capture.knobs], "pairs": rows}
+
+
+def keep(capture: Capture, pairs: Sequence[Pair], material: Material, run: RunFolder) -> Store:
+    """Lay the material down in its run, as a store with the tracks ``dry`` and ``wet``."""
+    tracks = {"dry": Recording(material.dry, material.rate), "wet": Recording(material.wet, material.rate)}
+    if len(pairs) > 1:  # run.json says what lies where
+        return Store.from_recordings(run.path / STORE, tracks, force=True)
+    done, first = f"wet moved {pairs[0].delay} samples earlier", capture.pairs[0]
+    return Store.from_recordings(run.path / STORE, tracks, [first.dry, first.wet], done=(done,), force=True)
+
+
+def knobs_of(run: RunFolder) -> tuple[Knob, ...]:
+    """The knobs of a run's device, in the order in which its network takes them.
+
+    Raises:
+        RunError: run.json says something that is no list of knobs.
+    """
+    rows = run.info["extra"].get("knobs", [])
+    try:
+        return tuple(Knob(str(row["name"]), float(row["low"]), float(row["high"])) for row in rows)
+    except (TypeError, KeyError, ValueError) as error:
+        raise RunError(f"run {run}: run.json is damaged (its knobs are none); begin anew with --force") from error
+
+
+def capture_of(run: RunFolder) -> Capture:
+    """The files that a run was begun with."""
+    rows = run.info["extra"].get("pairs")
+    if rows is None:  # a run from before there were knobs
+        dry, wet = (Path(file["path"]) for file in run.info["data"])
+        return Capture((PairFiles(dry, wet),))
+    pairs = tuple(PairFiles(Path(row["dry"]), Path(row["wet"]), dict(row["knobs"])) for row in rows)
+    return Capture(pairs, knobs_of(run))
+
+
+def material_of(run: RunFolder) -> Material:
+    """What a run was begun with, from its own store.
+
+    Raises:
+        DataError: the store is missing or damaged.
+    """
+    store = Store.open(run.path / STORE)
+    dry, wet = store.track("dry"), store.track("wet")
+    capture = capture_of(run)
+    rows = run.info["extra"].get("pairs", [{"start": 0, "stop": dry.shape[1]}])
+    takes = tuple(
+        Take(int(row["start"]), int(row["stop"]), about.label, about.knobs, capture.positions(about.knobs))
+        for about, row in zip(capture.pairs, rows, strict=True)
+    )
+    return Material(dry, wet, store.rate, takes, capture.knobs)
+
+
+def held_out_of(run: RunFolder) -> list[tuple[int, int]]:
+    """The stretch of each pair, in samples of its tracks, that training never saw."""
+    extra = run.info["extra"]
+    rows = extra.get("pairs", [extra])
+    return [(int(row["validation"][0]), int(row["validation"][1])) for row in rows]
+
+
+def notes(capture: Capture, pairs: Sequence[Pair]) -> list[str]:
+    """What the checks found wanting, each remark once."""
+    remarks: dict[str, list[str]] = {}
+    for about, pair in zip(capture.pairs, pairs, strict=True):
+        for line in pair.report.warnings:
+            remarks.setdefault(line, []).append(about.label)
+    about_all = {len(pairs)} if len(pairs) > 1 else {0, 1}
+    return [
+        f"note: {line}" if len(labels) in about_all else f"note ({', '.join(labels)}): {line}"
+        for line, labels in remarks.items()
+    ]
+
+
+def summary(capture: Capture, pairs: Sequence[Pair], held_out: Sequence[float]) -> str:
+    """A line on what was prepared; ``held_out`` in seconds."""
+    if len(pairs) == 1:
+        return f"wet is {pairs[0].delay} samples late; {held_out[0]:.1f} s are held out"
+    delays = sorted({pair.delay for pair in pairs})
+    late = f"{delays[0]}" if len(delays) == 1 else f"{delays[0]} to {delays[-1]}"
+    knobs = f" of {', '.join(map(str, capture.knobs))}" if capture.knobs else ""
+    return f"{len(pairs)} pairs{knobs}; wet is {late} samples late; {min(held_out):.1f} s of each are held out"
