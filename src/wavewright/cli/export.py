@@ -12,15 +12,22 @@ from wavewright.cli.flags import POSITIONAL, option, parse
 
 Gear = Literal["amp", "pedal", "pedal_amp", "amp_cab", "amp_pedal_cab", "preamp", "studio"]
 Tone = Literal["clean", "overdrive", "crunch", "hi_gain", "fuzz"]
+Format = Literal["nam", "rtneural", "aidax", "proteus", "onnx", "pack"]
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """Write the twin as a file that plug-ins and pedals read, with what they show of it."""
+    """Write the twin as a file that plug-ins and pedals read, with what they show of it.
 
-    run: Annotated[Path, POSITIONAL, option("a run folder, or a model file", metavar="RUN")]
-    output: Annotated[Path, option("the file to write", short="-o", metavar="OUT.nam")]
-    to: Annotated[Literal["nam"], option("the format: Neural Amp Modeler's .nam")] = "nam"
+    docs/formats.md says which format holds which network, who reads it, and what is lost."""
+
+    run: Annotated[Path, POSITIONAL, option("a run folder, or a model file", metavar="RUN|MODEL")]
+    output: Annotated[Path, option("the file to write, or the folder of a pack", short="-o", metavar="OUT")]
+    to: Annotated[
+        Format | None,
+        option("the format; as OUT ends where absent. pack: a folder with every format that can hold the twin"),
+    ] = None
+    size: Annotated[Literal["lite", "full"] | None, option("one model of a container; all where absent")] = None
     name: Annotated[str | None, option("what players show; the run's name where absent")] = None
     modeled_by: Annotated[str | None, option("who made the twin")] = None
     gear_make: Annotated[str | None, option("who made the device")] = None
@@ -37,7 +44,7 @@ def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "export", words)
     from wavewright.formats.nam_metadata import NamMetadata
-    from wavewright.jobs import twin
+    from wavewright.jobs import exporting, packing, twin
 
     names = ("name", "modeled_by", "gear_make", "gear_model", "gear_type", "tone_type")
     metadata = NamMetadata(
@@ -45,8 +52,16 @@ def main(words: Sequence[str]) -> int:
         input_level_dbu=arguments.input_dbu,
         output_level_dbu=arguments.output_dbu,
     )
-    twin.export_nam(twin.open_twin(arguments.run), arguments.output, metadata, force=arguments.force)
-    size = arguments.output.stat().st_size
-    arguments.voice.say(f"{arguments.output}: {size / 1000:.0f} kB; load it in any player of .nam files")
-    arguments.voice.result({"output": str(arguments.output), "bytes": size})
+    to = arguments.to or exporting.format_of(arguments.output)
+    opened = twin.open_twin(arguments.run, arguments.size)
+    voice, output = arguments.voice, arguments.output
+    if to == "pack":
+        pack = packing.write(opened, output, metadata, force=arguments.force, tell=voice.say)
+        voice.say(f"{output}: {', '.join(pack.files)}", *(f"no {name}: {why}" for name, why in pack.left_out.items()))
+        voice.result({"output": str(output), "files": pack.files, "left_out": pack.left_out})
+        return 0
+    done = exporting.export(opened, output, to, metadata, force=arguments.force)
+    size = output.stat().st_size
+    voice.say(f"{output}: {size / 1000:.0f} kB; for {exporting.PLAYERS[to]}", *(f"note: {line}" for line in done.notes))
+    voice.result({"output": str(output), "to": to, "bytes": size, "notes": list(done.notes)})
     return 0

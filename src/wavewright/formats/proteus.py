@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 NAME = "Proteus JSON"
 UNITS, RATE, MOST_INPUTS = 40, 44_100, 3
 """What Proteus plays."""
+UNITY = 0.4
+"""Where its gain knob stands when the network hears the sound as it comes: it multiplies by 2.5."""
 
 
 def read(content: Mapping[str, Any]) -> tuple[PlainNetwork, int | None, NamMetadata]:
@@ -96,7 +98,7 @@ def write(plain: PlainNetwork, rate: int | None, metadata: NamMetadata) -> dict[
     if not settings.skip or settings.skip_gain != 1.0:
         raise ModelFileError(
             f"{tables.called(plain.kind)} that does not add its input as it is cannot be written as {NAME}: Proteus "
-            "always adds it; train --network lstm-40-skip, or use --to rtneural"
+            "always adds it; train with --net skip=true, or use --to rtneural"
         )
     if settings.num_layers != 1:
         raise ModelFileError(
@@ -126,7 +128,7 @@ def write(plain: PlainNetwork, rate: int | None, metadata: NamMetadata) -> dict[
 
 def notes(plain: PlainNetwork, rate: int | None) -> list[str]:
     """What the player will not do as the twin does."""
-    found = []
+    found = [f"at {UNITY:g} its gain knob leaves the sound as it is; it stands at 0.5 to begin with, 1.9 dB above"]
     if plain.kind != "lstm" or plain.config.hidden_size != UNITS:
         found.append(
             f"Proteus itself lists LSTMs of {UNITS} units alone, and will not show this {plain.kind.upper()} of "

@@ -235,7 +235,21 @@ def export_nam(twin: Twin, output: Path, metadata: NamMetadata | None = None, *,
     """
     if isinstance(twin.network, OnnxNetwork):
         raise ModelFileError(f"{twin.source} is an ONNX file, which cannot become another; export its run")
+    nam.save(output, twin.network, twin.rate, facts_of(twin, metadata), force=force)
+
+
+def facts_of(twin: Twin, metadata: NamMetadata | None = None) -> NamMetadata:
+    """``metadata``, and where that says nothing what the twin's run or file says: its name, its training, its maker.
+
+    Loudness and gain are not taken over: whoever writes a file measures them.
+    """
     facts = metadata or NamMetadata()
+    if twin.model is not None:
+        known = twin.model.metadata
+        names = ("name", "modeled_by", "gear_type", "gear_make", "gear_model", "tone_type", "training")
+        levels = ("input_level_dbu", "output_level_dbu")
+        taken = {name: getattr(known, name) for name in (*names, *levels) if getattr(facts, name) is None}
+        facts = replace(facts, **taken)
     if facts.name is None:
         facts = replace(facts, name=twin.name)
     if twin.run is not None:
@@ -247,4 +261,4 @@ def export_nam(twin: Twin, output: Path, metadata: NamMetadata | None = None, *,
             "validation_esr": saved.figures.get("esr"),
         }
         facts = replace(facts, training=training)
-    nam.save(output, twin.network, twin.rate, facts, force=force)
+    return facts

@@ -1,0 +1,109 @@
+"""A twin as a file for other players: which formats there are, and what each says of a network that it cannot hold."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wavewright.errors import ModelFileError, SettingsError
+from wavewright.formats import aidax, nam, proteus, rtneural
+from wavewright.formats.nam_metadata import NamMetadata
+from wavewright.jobs import twin as twins
+from wavewright.jobs.twin import Twin
+from wavewright.nets.contract import Network
+from wavewright.nets.onnx_network import OnnxNetwork
+from wavewright.nets.plain import plain_of
+
+FORMATS = {"nam": ".nam", "rtneural": ".json", "aidax": ".json", "proteus": ".json", "onnx": ".onnx"}
+"""What `export` writes, each with what its files end with."""
+
+PLAYERS = {
+    "nam": "players of Neural Amp Modeler's .nam files",
+    "rtneural": "programs that parse JSON with RTNeural",
+    "aidax": "AIDA-X, and pedals that run it",
+    "proteus": "GuitarML's Proteus",
+    "onnx": "hosts with onnxruntime",
+}
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written, and what its player will do otherwise than the twin."""
+
+    path: Path
+    to: str
+    notes: Sequence[str]
+
+
+def format_of(output: Path) -> str:
+    """The format that a name asks for.
+
+    Raises:
+        SettingsError: its ending says nothing, or stands for several.
+
+    >>> format_of(Path("twin.nam"))
+    'nam'
+    """
+    suffix = output.suffix.lower()
+    meant = [name for name, ending in FORMATS.items() if ending == suffix]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise SettingsError([f"{output} may be for several players: say which by --to {' or --to '.join(meant)}"])
+    raise SettingsError(
+        [f"{output} does not say its format: end it with .nam or .onnx, or say --to {', '.join(FORMATS)} or pack"]
+    )
+
+
+def export(twin: Twin, output: Path, to: str, metadata: NamMetadata | None = None, *, force: bool = False) -> Exported:
+    """Write ``twin`` as a file of the format ``to``.
+
+    Raises:
+        ModelFileError: the format has no place for this network: which, why, and what to do instead.
+        OutputError: the file exists already (without ``force``), or cannot be written.
+    """
+    network = network_of(twin)
+    facts = twins.facts_of(twin, metadata)
+    if to == "nam":
+        nam.save(output, network, twin.rate, facts, force=force)
+    elif to == "onnx":
+        _save_onnx(output, network, twin, facts, force)
+    else:
+        {"rtneural": rtneural, "aidax": aidax, "proteus": proteus}[to].save(
+            output, network, twin.rate, facts, force=force
+        )
+    return Exported(output, to, notes(network, twin.rate, to))
+
+
+def notes(network: Network, rate: int | None, to: str) -> list[str]:
+    """What the player of a format will do otherwise than the twin, a sentence each."""
+    plain = plain_of(network, convert=True)
+    if plain is not None and to == "proteus":
+        return proteus.notes(plain, rate)
+    return aidax.notes(rate) if to == "aidax" else []
+
+
+def network_of(twin: Twin) -> Network:
+    """The twin's network, one that can be written.
+
+    Raises:
+        ModelFileError: it came from an ONNX file.
+    """
+    if isinstance(twin.network, OnnxNetwork):
+        raise ModelFileError(
+            f"{twin.source} is an ONNX file, whose weights cannot be told apart to write another; export its run"
+        )
+    return twin.network
+
+
+def has_onnx() -> bool:
+    """Whether ONNX files can be written on this machine."""
+    return importlib.util.find_spec("onnx") is not None
+
+
+def _save_onnx(output: Path, network: Network, twin: Twin, facts: NamMetadata, force: bool) -> None:
+    from wavewright.formats import onnx_export
+
+    onnx_export.save(output, network, twin.rate, facts, force=force)
