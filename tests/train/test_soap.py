@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from wavewright.train import soap
 from wavewright.train.soap import SOAP
 
 
@@ -55,6 +56,26 @@ def test_follows_the_paper_for_stacked_and_single_shapes() -> None:
         ours.step()
     for parameter, other in zip(parameters, slow, strict=True):
         torch.testing.assert_close(parameter.detach().reshape(other.weight.shape), other.weight, rtol=1e-9, atol=1e-12)
+
+
+def test_sides_too_long_for_a_preconditioner_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long on both sides it is Adam, whose first step SOAP spends looking; on one, only the other is turned."""
+    monkeypatch.setattr(soap, "LONGEST_SIDE", 3)
+    torch.manual_seed(1)
+    free, tall = nn.Parameter(torch.randn(5, 4)), nn.Parameter(torch.randn(5, 2))
+    as_adam = nn.Parameter(free.detach().clone())
+    ours = SOAP([free, tall], lr=0.01, betas=(0.9, 0.95), every=2)
+    adam = torch.optim.Adam([as_adam], lr=0.01, betas=(0.9, 0.95))
+    for step in range(8):
+        for parameter in (free, tall):
+            parameter.grad = torch.randn_like(parameter)
+        as_adam.grad = free.grad.clone() if free.grad is not None else None
+        ours.step()
+        if step:
+            adam.step()
+    torch.testing.assert_close(free.detach(), as_adam.detach(), rtol=1e-5, atol=1e-6)
+    kept = [{name for name in state if "basis" in name} for state in ours.state.values()]
+    assert kept == [set(), {"right_basis"}]
 
 
 def badly_conditioned(matrix: Tensor, target: Tensor, optimizer: str, steps: int) -> float:

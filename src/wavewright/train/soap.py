@@ -21,6 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+LONGEST_SIDE = 4096
+"""Sides of a matrix longer than this are left as they are: their preconditioners would take too much memory."""
+
 
 class SOAP(torch.optim.Optimizer):
     """Adam in a slowly turning eigenbasis.
@@ -72,19 +75,17 @@ class SOAP(torch.optim.Optimizer):
             return
         state["step"] += 1
         count = int(state["step"])
-        left, right = state["left_basis"], state["right_basis"]  # (n, r, r), (n, c, c)
-        rotated = left.mT @ gradient @ right
+        rotated = _rotated(gradient, state)
         state["first"].lerp_(gradient, 1 - b1)
         state["second"].mul_(b2).addcmul_(rotated, rotated, value=1 - b2)
         scale = (state["second"] / (1 - b2**count)).sqrt_().add_(eps)
-        direction = (left.mT @ state["first"] @ right).div_(scale)
-        move = left @ direction @ right.mT
+        move = _rotated(_rotated(state["first"], state).div_(scale), state, back=True)
         for parameter, part in zip(stack, move.unbind(), strict=True):
             if group["weight_decay"]:
                 parameter.mul_(1 - rate * group["weight_decay"])
             parameter.add_(part.view_as(parameter), alpha=-rate / (1 - b1**count))
-        state["left"].lerp_(gradient @ gradient.mT, 1 - b2)
-        state["right"].lerp_(gradient.mT @ gradient, 1 - b2)
+        for side, product in _sides(gradient):
+            state[side].lerp_(product(), 1 - b2)
         if count % group["every"] == 0:
             _turn(state)
 
@@ -105,10 +106,26 @@ def _as_matrix(tensor: Tensor) -> Tensor:
 def _begin(state: dict[str, Any], gradient: Tensor) -> None:
     state["step"] = torch.zeros((), dtype=torch.int64)
     state["first"], state["second"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
-    state["left"], state["right"] = gradient @ gradient.mT, gradient.mT @ gradient
-    # contiguous, as they come back from a checkpoint: another order in memory rounds products differently
-    state["left_basis"] = torch.linalg.eigh(state["left"])[1].contiguous()
-    state["right_basis"] = torch.linalg.eigh(state["right"])[1].contiguous()
+    for side, product in _sides(gradient):
+        state[side] = product()
+        # contiguous, as they come back from a checkpoint: another order in memory rounds products differently
+        state[f"{side}_basis"] = torch.linalg.eigh(state[side])[1].contiguous()
+
+
+def _sides(gradient: Tensor) -> list[tuple[str, Callable[[], Tensor]]]:
+    """The sides of (n, r, c) matrices that are short enough for a preconditioner, and what it gathers."""
+    rows, columns = gradient.shape[1:]
+    left = [("left", lambda: gradient @ gradient.mT)] if rows <= LONGEST_SIDE else []
+    return [*left, ("right", lambda: gradient.mT @ gradient)] if columns <= LONGEST_SIDE else left
+
+
+def _rotated(x: Tensor, state: dict[str, Any], *, back: bool = False) -> Tensor:
+    """Q_Lᵀ X Q_R, or ``back`` Q_L X Q_Rᵀ: always a tensor of its own. A side without a basis stays as it is."""
+    left, right = state.get("left_basis"), state.get("right_basis")  # (n, r, r), (n, c, c)
+    y = x.clone() if left is None and right is None else x
+    if left is not None:
+        y = (left if back else left.mT) @ y
+    return y if right is None else y @ (right.mT if back else right)
 
 
 def _turn(state: dict[str, Any]) -> None:
@@ -118,6 +135,8 @@ def _turn(state: dict[str, Any]) -> None:
     moment, kept in this basis, is reordered with them.
     """
     for side, axis in (("left", 1), ("right", 2)):
+        if side not in state:
+            continue
         basis, matrix = state[f"{side}_basis"], state[side]
         values = (basis * (matrix @ basis)).sum(1)  # (n, size): Rayleigh quotients of the columns
         order = values.argsort(dim=-1, descending=True)
