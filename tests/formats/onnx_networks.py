@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 
 from wavewright.nets.contract import Network
+from wavewright.nets.knob_wavenet import KnobWaveNet, KnobWaveNetConfig
 from wavewright.nets.names import NETWORK_NAMES
 from wavewright.nets.registry import NETWORKS, build
 from wavewright.nets.wavenet import WaveNet
@@ -35,6 +36,14 @@ def several_inputs() -> WaveNet:
     return WaveNet(WaveNetConfig((first, second), head_scale=1.0))
 
 
+def with_knobs(conditioning: str, units: int = 0) -> KnobWaveNet:
+    """Two arrays, two knobs."""
+    first = LayerArrayConfig(1, 1, 4, 6, (3, 2), (1, 5), (Activation("Tanh"),) * 2)
+    second = LayerArrayConfig(6, 1, 1, 4, (3,), (11,), (Activation("Tanh"),), gated=True)
+    wavenet = WaveNetConfig((first, second), head_scale=1.0)
+    return KnobWaveNet(KnobWaveNetConfig(wavenet, knobs=2, conditioning=conditioning, units=units))
+
+
 def named(name: str) -> Callable[[], Network]:
     changes = {"prewarm": 300} if NETWORKS[name][0] in ("lstm", "gru") else {}
     return lambda: build(name, **changes)
@@ -45,6 +54,9 @@ MAKERS: dict[str, Callable[[], Network]] = {
     "every activation": every_activation,
     "gated with bottleneck": gated_with_bottleneck,
     "several inputs": several_inputs,
+    "knobs, concatenated": lambda: with_knobs("concat"),
+    "knobs, FiLM": lambda: with_knobs("film", units=3),
+    "knobs into an lstm": lambda: build("lstm", hidden_size=6, input_size=3, controls=2, prewarm=50),
     "gated wavenet, three taps": lambda: build("gated-wavenet", depth=4, blocks=2, kernel_size=3, channels=3),
     "lstm, three layers": lambda: build(
         "lstm", hidden_size=5, num_layers=3, learned_start=True, skip=True, skip_gain=0.5, input_size=2, prewarm=99
@@ -69,6 +81,7 @@ def loud(name: str) -> Network:
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
-        if isinstance(network, WaveNet):
-            network.head_scale.fill_(1.0)
+        for part in network.modules():
+            if isinstance(part, WaveNet):
+                part.head_scale.fill_(1.0)
     return network

@@ -1,11 +1,13 @@
-"""Convolutional networks as ONNX graphs: WaveNets, gated WaveNets, filter banks, impulse responses.
+"""Convolutional networks as ONNX graphs: WaveNets with and without knobs, filter banks, impulse responses.
 
-Each function writes what the network's ``forward`` does (`wavewright.nets.wavenet`, `gated_wavenet`, `conv_deconv`,
-`linear`), node by node. What a convolution remembers are its own last inputs.
+Each function writes what the network's ``forward`` does (`wavewright.nets.wavenet`, `knob_wavenet`, `gated_wavenet`,
+`conv_deconv`, `linear`), node by node. What a convolution remembers are its own last inputs.
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +17,12 @@ from wavewright.formats.onnx_graph import AUDIO, TO_THE_END, Graph
 if TYPE_CHECKING:
     from wavewright.nets.conv_deconv import ConvDeconvConfig
     from wavewright.nets.gated_wavenet_config import GatedWaveNetConfig
+    from wavewright.nets.knob_wavenet_config import KnobWaveNetConfig
     from wavewright.nets.linear_config import LinearConfig
+    from wavewright.nets.slimmable_config import SlimmableConfig
     from wavewright.nets.wavenet_config import Activation, LayerArrayConfig, WaveNetConfig
+
+Shaped = Callable[[str], str]
 
 _OPERATORS = {"ReLU": "Relu", "Hardswish": "HardSwish"}
 """Where ONNX has another name for an activation of .nam."""
@@ -35,18 +41,33 @@ def activate(graph: Graph, z: str, activation: Activation) -> str:
             return graph.node(_OPERATORS.get(name, name), z)
 
 
-def wavenet(graph: Graph, config: WaveNetConfig) -> str:
-    """A WaveNet of the .nam format; gives its sound (batch, outputs, time)."""
-    stream, h = AUDIO, None
+def wavenet(
+    graph: Graph, config: WaveNetConfig, within: str = "", sound: str = AUDIO, shaped: Shaped | None = None
+) -> str:
+    """A WaveNet of the .nam format; gives its sound (batch, outputs, time).
+
+    Its weights' names begin with ``within``; it hears ``sound``. ``shaped`` does something to z, what goes into the
+    activation of each layer.
+    """
+    stream, h = sound, None
     for index, array in enumerate(config.arrays):
         last = index == len(config.arrays) - 1
-        stream, h = _layer_array(graph, array, f"arrays.{index}", stream, h, leads_on=not last)
+        place = f"{within}arrays.{index}"
+        stream, h = _layer_array(graph, array, place, stream, h, sound, shaped, leads_on=not last)
     assert h is not None
-    return graph.node("Mul", h, graph.weight("head_scale"))
+    return graph.node("Mul", h, graph.weight(f"{within}head_scale"))
 
 
 def _layer_array(
-    graph: Graph, array: LayerArrayConfig, place: str, stream: str, h: str | None, *, leads_on: bool
+    graph: Graph,
+    array: LayerArrayConfig,
+    place: str,
+    stream: str,
+    h: str | None,
+    sound: str,
+    shaped: Shaped | None,
+    *,
+    leads_on: bool,
 ) -> tuple[str, str]:
     """One array: the stream (batch, channels, time) behind it, and its head's output (batch, head, time)."""
     stream = graph.convolve(stream, f"{place}.rechannel")
@@ -54,7 +75,8 @@ def _layer_array(
     for index, (taps, dilation, activation) in enumerate(layers):
         each = f"{place}.layers.{index}"
         padded = graph.before(stream, each, array.channels, (taps - 1) * dilation)
-        z = graph.node("Add", graph.convolve(padded, f"{each}.conv", dilation), graph.convolve(AUDIO, f"{each}.mixer"))
+        z = graph.node("Add", graph.convolve(padded, f"{each}.conv", dilation), graph.convolve(sound, f"{each}.mixer"))
+        z = z if shaped is None else shaped(z)
         if array.gated:
             filtered, gate = graph.halves(z, array.width)
             a = graph.node("Mul", activate(graph, filtered, activation), graph.node("Sigmoid", gate))
@@ -66,6 +88,38 @@ def _layer_array(
     assert h is not None
     padded = graph.before(h, f"{place}.head", array.width, array.head_kernel_size - 1)
     return stream, graph.convolve(padded, f"{place}.head")
+
+
+def slimmable(graph: Graph, config: SlimmableConfig) -> str:
+    """Of two sizes the full one, as which the pair is played; gives its sound (batch, 1, time)."""
+    return wavenet(graph, config.size("full"), within="full.")
+
+
+def knob_wavenet(graph: Graph, config: KnobWaveNetConfig) -> str:
+    """A WaveNet with knobs behind its inputs for sound; gives its sound (batch, outputs, time)."""
+    channels, knobs = config.wavenet.arrays[0].input_size, config.knobs
+    axis = graph.whole(1)
+    sound = graph.node("Slice", AUDIO, graph.whole(0), graph.whole(channels), axis)
+    p = graph.node("Slice", AUDIO, graph.whole(channels), graph.whole(channels + knobs), axis)  # (batch, knobs, time)
+    bend = graph.constant("bend.exp", np.exp(graph.weights["bend"])[None, :, None])
+    rest = graph.node("Mul", bend, graph.node("Sub", graph.scalar("one", 1.0), p))
+    u = graph.node("Div", p, graph.node("Add", p, rest))  # the taper
+    if config.units:
+        matrix = graph.constant("between.taps", graph.weights["between.weight"][..., None])
+        u = graph.node("Tanh", graph.node("Conv", u, matrix, graph.weight("between.bias"), kernel_shape=[1]))
+    counted = itertools.count()
+
+    def shaped(z: str) -> str:
+        """One layer's z, scaled and shifted by the knobs: (1 + A u) · z + B u."""
+        place = f"shapings.{next(counted)}"
+        if config.conditioning == "film":
+            scale = graph.constant(f"{place}.scale.taps", graph.weights[f"{place}.scale.weight"][..., None])
+            factor = graph.node("Add", graph.scalar("one", 1.0), graph.node("Conv", u, scale, kernel_shape=[1]))
+            z = graph.node("Mul", z, factor)
+        shift = graph.constant(f"{place}.shift.taps", graph.weights[f"{place}.shift.weight"][..., None])
+        return graph.node("Add", z, graph.node("Conv", u, shift, kernel_shape=[1]))
+
+    return wavenet(graph, config.wavenet, "wavenet.", sound, shaped)
 
 
 def gated_wavenet(graph: Graph, config: GatedWaveNetConfig) -> str:

@@ -31,6 +31,8 @@ __all__ = ["KnobRange", "model_of", "save"]
 
 WRITERS: dict[str, Callable[[Graph, Any], str]] = {
     "wavenet": onnx_convolutions.wavenet,
+    "knob-wavenet": onnx_convolutions.knob_wavenet,
+    "a2": onnx_convolutions.slimmable,
     "gated-wavenet": onnx_convolutions.gated_wavenet,
     "conv-deconv": onnx_convolutions.conv_deconv,
     "linear": onnx_convolutions.linear,
@@ -87,7 +89,7 @@ def model_of(
     kind = _kind(network)
     if rate is None:
         raise ModelFileError("an ONNX file must say its rate, and this twin does not know its own; train it anew")
-    controls = int(getattr(network, "controls", 0))
+    controls = network.controls
     if len(knobs) != controls:
         raise ModelFileError(f"the network has {controls} knobs, and {len(knobs)} were named; name each")
     weights = {name: part.detach().cpu().float().numpy() for name, part in network.state_dict().items()}
