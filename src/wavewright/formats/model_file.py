@@ -7,7 +7,7 @@ tables; an ONNX file is no text. What a file is called says nothing that counts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class ModelFile:
     format: str
     models: tuple[ModelFile, ...] = ()
     knobs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    up_to: float = 1.0
+    """In a container: up to which setting of a player's size control this model serves."""
 
 
 def load(path: Path) -> ModelFile:
@@ -83,7 +85,7 @@ def _recognised(content: dict[str, Any]) -> ModelFile:
 
 def _of_nam(model: nam.NamModel) -> ModelFile:
     name = f".nam {model.version} {model.architecture}"
-    models = tuple(_of_nam(part.model) for part in model.submodels)
+    models = tuple(replace(_of_nam(part.model), up_to=part.max_value) for part in model.submodels)
     return ModelFile(model.plain, model.rate, model.metadata, name, models)
 
 

@@ -6,7 +6,7 @@ Four parts, as in every job: its settings (in `wavewright.jobs.settings`), its d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from wavewright.metrics import error_table
 from wavewright.metrics.waveform import ErrorSums
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
+from wavewright.nets.slimmable import Slimmable
 from wavewright.settings import from_mapping, problems_of, to_mapping
 from wavewright.train import transfer
 from wavewright.train.distributed import choose_device
@@ -46,6 +47,9 @@ from wavewright.train.settings import budget_problems
 
 PREVIEW_SECONDS = 8.0
 VALIDATION_BLOCK = 1 << 16
+
+Hearing = Callable[[Tensor], Tensor]
+"""From dry windows to what a network makes of them, without its past."""
 
 
 # ── training step ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -66,7 +70,8 @@ class EmulateTask:
         self.takes = material.takes
         self.past, self.future = network.context
         # on a CPU several times faster than torch; elsewhere, and for other networks, it is network.valid itself
-        self.hear = partial(fused_wavenet.valid_forward, network)
+        self.sizes = {name: partial(fused_wavenet.valid_forward, part) for name, part in sizes_of(network).items()}
+        *_, self.hear = self.sizes.values()  # the largest, where there are several
         self.positions = np.array([take.positions for take in self.takes], np.float32)  # (pairs, knobs)
         parts = [self._parts(take, settings) for take in self.takes]
         self.held_out = [held_out for _, held_out in parts]
@@ -122,30 +127,34 @@ class EmulateTask:
         return dry, *others
 
     def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
-        """The weighted distance between the twin's output and the wet windows."""
+        """The weighted distance between the twin's output and the wet windows; of several sizes the sum."""
         dry, wet = batch
-        return self.measure(self.hear(dry), wet)
+        found = [self.measure(hear(dry), wet) for hear in self.sizes.values()]
+        return sum(found[1:], start=found[0])
 
     def validate(self) -> dict[str, float]:
         """The error-to-signal ratio over the held-out ends of all pairs together, and of each where there are several.
 
-        Where a table is kept, what stands in its lines as well.
+        Of a network in several sizes the largest counts, and the others' ratios stand beside it. Where a table is kept,
+        what stands in its lines as well.
         """
         sums = [self._judged(region, at) for at, region in enumerate(self.held_out)]
         figures = {"esr": _together(sums).esr}
         if len(sums) > 1:
             figures |= {f"esr {take.label}": one.esr for take, one in zip(self.takes, sums, strict=True)}
+        for name, hear in list(self.sizes.items())[:-1]:
+            figures[f"esr {name}"] = _together([self._judged(r, at, hear) for at, r in enumerate(self.held_out)]).esr
         if self.heard:
             heard = _together([self._judged(region, at) for at, region in enumerate(self.heard)])
             figures |= error_table.figures(heard.table, _together(sums).table)
         return figures
 
-    def _judged(self, region: Region, pair: int) -> ErrorSums:
-        """The error over a stretch of a pair."""
+    def _judged(self, region: Region, pair: int, hear: Hearing | None = None) -> ErrorSums:
+        """The error over a stretch of a pair, of the largest size or of the one that is given."""
         sums, block = ErrorSums(), VALIDATION_BLOCK + -VALIDATION_BLOCK % self.network.multiple
         for start in range(region.start, region.stop, block):
             stop = min(start + block, region.stop)
-            sums.add(self._twin(start, stop, pair), self.wet[:, start:stop])
+            sums.add(self._twin(start, stop, pair, hear), self.wet[:, start:stop])
         return sums
 
     def preview(self, path: Path) -> None:
@@ -157,15 +166,20 @@ class EmulateTask:
         ]
         files.write(path, Recording(np.concatenate(played, axis=1), self.rate), force=True)
 
-    def _twin(self, start: int, stop: int, pair: int) -> FloatArray:
+    def _twin(self, start: int, stop: int, pair: int, hear: Hearing | None = None) -> FloatArray:
         """The network's output ``(channels, stop - start)`` for that stretch of the dry track, at a pair's knobs."""
         dry = torch.from_numpy(np.array(self.dry[:, start - self.past : stop + self.future]))[None]
         dry = F.pad(dry, (0, -(stop - start) % self.network.multiple))
         dry = with_knobs(dry, torch.from_numpy(self.positions[pair : pair + 1]))
         weight = next(self.network.parameters())
         with torch.no_grad():
-            twin = self.hear(dry.to(weight.device))  # (1, channels, stop - start)
+            twin = (hear or self.hear)(dry.to(weight.device))  # (1, channels, stop - start)
         return np.asarray(twin[0, :, : stop - start].float().cpu().numpy())
+
+
+def sizes_of(network: Network) -> Mapping[str, Network]:
+    """The networks that learn side by side, smallest first; most are one alone."""
+    return network.sizes if isinstance(network, Slimmable) else {"": network}
 
 
 def with_knobs(x: Tensor, positions: Tensor) -> Tensor:
@@ -267,7 +281,8 @@ def learn(
     task: EmulateTask, settings: EmulateSettings, run: RunFolder, reporter: Reporter, *, resume: bool = False
 ) -> Outcome:
     """Train, with kernels compiled before the clock starts."""
-    if fused_wavenet.supports(task.network) and choose_device(settings.train.device).type == "cpu":
+    fused = any(map(fused_wavenet.supports, sizes_of(task.network).values()))
+    if fused and choose_device(settings.train.device).type == "cpu":
         fused_wavenet.prepare(reporter.say)
     train = settings.train
     if settings.table_epochs is not None and train.validate_steps is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wavewright.errors import ModelFileError, SettingsError
-from wavewright.formats import aidax, nam, proteus, rtneural
+from wavewright.formats import aidax, proteus, rtneural
 from wavewright.formats.nam_metadata import NamMetadata
 from wavewright.jobs import twin as twins
 from wavewright.jobs.twin import Twin
@@ -67,7 +67,7 @@ def export(twin: Twin, output: Path, to: str, metadata: NamMetadata | None = Non
     network = network_of(twin)
     facts = twins.facts_of(twin, metadata)
     if to == "nam":
-        nam.save(output, network, twin.rate, facts, force=force)
+        twins.export_nam(twin, output, facts, force=force)
     elif to == "onnx":
         _save_onnx(output, network, twin, facts, force)
     else:

@@ -16,6 +16,7 @@ from wavewright.jobs.settings import JOB
 from wavewright.nets import plain
 from wavewright.nets.onnx_network import OnnxNetwork
 from wavewright.nets.plain import PlainNetwork
+from wavewright.nets.slimmable_config import plain_size
 from wavewright.train import model_file
 from wavewright.train.run import RunFolder
 
@@ -56,6 +57,9 @@ def open_playable(path: Path, size: str | None = None) -> Opened:
     run = open_run(path)
     saved = model_file.load_plain(run.model)
     name = path.resolve().name
+    if saved.kind == "a2":
+        return Opened(plain_size(saved.config, saved.weights, size or "full", str(run.model)), saved.rate, name)
+    refuse_size(path, size)
     if saved.kind not in plain.kinds():
         from wavewright.jobs.trained import trained_network
 
@@ -99,8 +103,14 @@ def of_size(model: ModelFile, path: Path, size: str | None) -> ModelFile:
     if size is None:
         return model
     if not model.models:
-        raise ModelFileError(f"{path} holds one model, not a container of sizes; leave --size away")
+        refuse_size(path, size)
     return model.models[0 if size == "lite" else -1]
+
+
+def refuse_size(path: Path, size: str | None) -> None:
+    """Raise `ModelFileError` where a size of a twin is asked for that comes in one."""
+    if size is not None:
+        raise ModelFileError(f"{path} holds one model, not a container of sizes; leave --size away")
 
 
 def render(

@@ -28,6 +28,8 @@ from wavewright.nets import registry
 from wavewright.nets.contract import Network
 from wavewright.nets.onnx_network import OnnxNetwork
 from wavewright.nets.plain import PlainNetwork
+from wavewright.nets.slimmable import Slimmable
+from wavewright.nets.slimmable_config import UP_TO
 from wavewright.train import model_file
 from wavewright.train.run import RunFolder
 
@@ -52,7 +54,11 @@ ALIGN_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Twin:
-    """A network ready to play: where it came from, its rate in Hz (None where a model file does not say)."""
+    """A network ready to play: where it came from, its rate in Hz (None where a model file does not say).
+
+    Of a twin in several sizes, opened whole, ``network`` is the largest; ``sizes`` has all, smallest first, each with
+    the setting of a player's size control up to which it serves.
+    """
 
     source: Path
     network: Network | OnnxNetwork
@@ -60,6 +66,7 @@ class Twin:
     name: str
     run: RunFolder | None = None
     model: ModelFile | None = None
+    sizes: tuple[tuple[float, Network], ...] = ()
 
 
 def open_twin(path: Path, size: str | None = None) -> Twin:
@@ -70,11 +77,29 @@ def open_twin(path: Path, size: str | None = None) -> Twin:
     """
     if path.is_dir():
         run = playing.open_run(path)
-        return Twin(path, trained_network(run), run.rate, path.resolve().name, run=run)
+        return _of_run(run, size)
     model = playing.open_model(path)
     chosen = playing.of_size(model, path, size).network
     network = chosen.with_torch() if isinstance(chosen, PlainNetwork) else chosen
-    return Twin(path, network, model.rate, model.metadata.name or path.stem, model=model)
+    twin = Twin(path, network, model.rate, model.metadata.name or path.stem, model=model)
+    if size is not None:
+        return twin
+    parts = [(part.up_to, part.network) for part in model.models]
+    return replace(
+        twin, sizes=tuple((up_to, part.with_torch()) for up_to, part in parts if isinstance(part, PlainNetwork))
+    )
+
+
+def _of_run(run: RunFolder, size: str | None) -> Twin:
+    network = trained_network(run)
+    twin = Twin(run.path, network, run.rate, run.path.resolve().name, run=run)
+    if not isinstance(network, Slimmable):
+        playing.refuse_size(run.path, size)
+        return twin
+    if size is not None:
+        return replace(twin, network=network.sizes[size])
+    sizes = tuple((UP_TO[name], part) for name, part in network.sizes.items())
+    return replace(twin, network=network.full, sizes=sizes)
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -93,6 +118,8 @@ def describe(path: Path) -> dict[str, Any]:
         "latency": twin.network.latency,
         "rate": twin.rate,
     }
+    if twin.sizes:
+        facts["models"] = len(twin.sizes)
     if twin.run is not None:
         saved = model_file.load(twin.run.model)
         facts |= {"job": saved.job, "step": saved.step, **saved.figures}
@@ -101,7 +128,7 @@ def describe(path: Path) -> dict[str, Any]:
         meta = twin.model.metadata
         facts |= {
             "format": twin.model.format,
-            "models": len(twin.model.models) or 1,
+            "models": len(twin.sizes) or 1,
         }
         facts |= {name: getattr(meta, name) for name in ("loudness", "gain", "modeled_by", "gear_make", "gear_model")}
     return facts
@@ -227,7 +254,7 @@ def overlap(output: FloatArray, wet: FloatArray, delay: int) -> tuple[FloatArray
 
 
 def export_nam(twin: Twin, output: Path, metadata: NamMetadata | None = None, *, force: bool = False) -> None:
-    """Write the twin as a .nam file with its loudness, gain and training facts.
+    """Write the twin as a .nam file with its loudness, gain and training facts; of several sizes as a container.
 
     Raises:
         ModelFileError: the format has no place for this network.
@@ -235,7 +262,11 @@ def export_nam(twin: Twin, output: Path, metadata: NamMetadata | None = None, *,
     """
     if isinstance(twin.network, OnnxNetwork):
         raise ModelFileError(f"{twin.source} is an ONNX file, which cannot become another; export its run")
-    nam.save(output, twin.network, twin.rate, facts_of(twin, metadata), force=force)
+    facts = facts_of(twin, metadata)
+    if twin.sizes:
+        nam.save_container(output, twin.sizes, twin.rate, facts, force=force)
+    else:
+        nam.save(output, twin.network, twin.rate, facts, force=force)
 
 
 def facts_of(twin: Twin, metadata: NamMetadata | None = None) -> NamMetadata:

@@ -9,6 +9,7 @@ NETWORK_NAMES: dict[str, str] = {
     "a1-nano": "WaveNet, A1 nano: 842 weights, sees 4,093 samples",
     "a2-full": "WaveNet, A2 full: 12,146 weights, sees 6,347 samples",
     "a2-lite": "WaveNet, A2 lite: 1,871 weights, sees 6,347 samples",
+    "a2": "WaveNet A2, full and lite trained together, for one file that is played at either size",
     "gated-wavenet": "aNN_Audio's WaveNet: gated, kernel 2, dilations 1 to 8192, activations with a learned slope",
     "lstm": "long short-term memory with a linear output, 24 units",
     "gru": "gated recurrent units with a linear output, 24 units",

@@ -21,6 +21,7 @@ from wavewright.nets.plain_settings import read_settings, read_wavenet, shown
 from wavewright.nets.recurrent import GRU, LSTM, RecurrentConfig
 from wavewright.nets.sample_rnn import SampleRNN, SampleRNNConfig
 from wavewright.nets.sample_wavenet import SampleWaveNet, SampleWaveNetConfig
+from wavewright.nets.slimmable import Slimmable, SlimmableConfig
 from wavewright.nets.wavenet import WaveNet
 from wavewright.nets.wavenet_config import PRESETS
 from wavewright.nets.window_regressor import WindowConfig, WindowRegressor
@@ -37,6 +38,7 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "wavenet": Kind(WaveNet, read_wavenet),
+    "a2": Kind(Slimmable, lambda values: from_mapping(SlimmableConfig, values)),
     "gated-wavenet": Kind(GatedWaveNet, lambda values: from_mapping(GatedWaveNetConfig, values)),
     "lstm": Kind(LSTM, lambda values: from_mapping(RecurrentConfig, values)),
     "gru": Kind(GRU, lambda values: from_mapping(RecurrentConfig, values)),
@@ -51,6 +53,7 @@ KINDS: dict[str, Kind] = {
 
 NETWORKS: dict[str, tuple[str, Any]] = {
     **{name: ("wavenet", config) for name, config in PRESETS.items()},
+    "a2": ("a2", SlimmableConfig()),
     "gated-wavenet": ("gated-wavenet", GatedWaveNetConfig()),
     "lstm": ("lstm", RecurrentConfig()),
     "gru": ("gru", RecurrentConfig()),
