@@ -99,7 +99,7 @@ def describe(path: Path) -> dict[str, Any]:
         "rate": opened.rate,
         "quantization": opened.encoding.quantization,
         "pre_emphasis": opened.encoding.pre_emphasis,
-        "classes": ", ".join(opened.controls.classes) or None,
+        "classes": "; ".join(", ".join(values) for values in opened.controls.parts) or None,
         "step": saved.step,
         **saved.figures,
         "trained_on": ", ".join(opened.run.info["extra"]["sources"]),

@@ -154,7 +154,12 @@ class SampleWaveNet(Generator):
         """``controls`` (batch, controls, time) → what the layers hear of them, (batch, condition_size, time)."""
         if self.units is None or self.condition is None:
             return controls
-        return self.condition(torch.tanh(self.units(controls)))  # type: ignore[no-any-return]
+        # They are held for a block at a time: each run of equal ones is worked out once.
+        rows = controls.transpose(1, 2).flatten(0, 1)  # (batch · time, controls)
+        changed = F.pad((rows[1:] != rows[:-1]).any(dim=1), (1, 0), value=True)
+        made = self.condition(torch.tanh(self.units(rows[changed].T))).T  # (runs, condition_size)
+        held = made.index_select(0, changed.cumsum(0) - 1).unflatten(0, (controls.shape[0], -1))
+        return held.transpose(1, 2)  # type: ignore[no-any-return]
 
     def before_rectifier(self, h: Tensor) -> Tensor:
         """``h`` (batch, head_size, time) → what the output takes once its negative numbers are set to nought."""
