@@ -11,6 +11,7 @@ from wavewright.errors import ModelFileError, SettingsError
 from wavewright.formats import aidax, proteus, rtneural
 from wavewright.formats.nam_metadata import NamMetadata
 from wavewright.jobs import twin as twins
+from wavewright.jobs.pairs import Knob
 from wavewright.jobs.twin import Twin
 from wavewright.nets.contract import Network
 from wavewright.nets.onnx_network import OnnxNetwork
@@ -106,4 +107,6 @@ def has_onnx() -> bool:
 def _save_onnx(output: Path, network: Network, twin: Twin, facts: NamMetadata, force: bool) -> None:
     from wavewright.formats import onnx_export
 
-    onnx_export.save(output, network, twin.rate, facts, force=force)
+    extra = {} if twin.run is None else twin.run.info["extra"]
+    knobs = [Knob(**knob) for knob in extra.get("knobs") or ()]
+    onnx_export.save(output, network, twin.rate, facts, knobs=knobs, force=force)
