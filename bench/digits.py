@@ -1,7 +1,7 @@
 """Spoken digits, learned sample by sample: bits a sample on takes that training never heard, and whether one can hear
 which digit was asked for.
 
-    python bench/digits.py [--folder DIGITS] [--minutes 30] [--threads 2] [--network NAME …] [--keep FOLDER]
+    python bench/digits.py [--folder DIGITS] [--minutes 30] [--threads 2] [--network NAME …] [--keep FOLDER [--judge]]
 
 8 kHz, 256 codes of mu-law, no pre-emphasis; takes 5 to 7 of every speaker and digit are held out, every sample of them
 counts, the first predicted from silence. The floors are fitted to the same training takes: how often each code occurs,
@@ -32,10 +32,13 @@ from wavewright.jobs import generate, generate_judge, sampling
 from wavewright.jobs.generate_settings import SampleSettings, settings_for
 from wavewright.jobs.generator import OpenGenerator, open_generator
 from wavewright.jobs.sample_request import request
+from wavewright.train import model_file
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget
 
 HELD_OUT = "*_[567].wav"
+WAVENET = 32, 8192, 0.006
+"""Its channels, samples of a window, and learning rate: wider than its default, and therefore at a lower rate."""
 EACH = 10
 WAYS = (("1", None), ("0.9", None), ("0.8", None), ("0.9", 4 * EACH))
 """Temperatures, and of how many the likeliest ten are kept."""
@@ -98,8 +101,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--network", nargs="*", default=["sample-wavenet"])
-    parser.add_argument("--size", type=int, help="its width; its own where absent")
     parser.add_argument("--keep", type=Path, help="a folder for the runs; they are thrown away where absent")
+    parser.add_argument("--judge", action="store_true", help="train nothing; judge the runs that were kept")
     told = parser.parse_args()
     print(f"{told.minutes:g} minutes of training on {told.threads} threads, held out: {HELD_OUT}")
     print(f"{'':<22}{'weights':>10}{'steps':>8}{'bits a sample':>15}{'guessed right':>15}")
@@ -124,13 +127,16 @@ def main() -> None:
 
 def learned(told: argparse.Namespace, name: str, run: Path) -> tuple[OpenGenerator, int]:
     """One network, trained, and in how many steps."""
-    plain = replace(settings_for(name), size=told.size, held_out_files=HELD_OUT)
-    plain = replace(plain, classes="name", class_part="0,1", position=True)
-    train = replace(with_budget(plain.train, minutes=told.minutes), threads=told.threads, preview_minutes=None)
-    settings = replace(plain, train=train)
-    begun = generate.begin([told.folder], run, settings, Silent(), force=True)
-    outcome = generate.learn(begun, settings, Silent())
-    return open_generator(run), outcome.step
+    if not told.judge:
+        plain = replace(settings_for(name), held_out_files=HELD_OUT, classes="name", class_part="0,1", position=True)
+        train = replace(with_budget(plain.train, minutes=told.minutes), threads=told.threads, preview_minutes=None)
+        if name == "sample-wavenet":
+            size, window, rate = WAVENET
+            plain, train = replace(plain, size=size, window=window), replace(train, learning_rate=rate)
+        settings = replace(plain, train=train)
+        generate.learn(generate.begin([told.folder], run, settings, Silent(), force=True), settings, Silent())
+    opened = open_generator(run)
+    return opened, model_file.load(opened.run.model).step
 
 
 if __name__ == "__main__":

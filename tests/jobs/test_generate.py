@@ -134,10 +134,11 @@ def test_one_unreadable_file_is_named_and_left_out(folder: Path, tmp_path: Path)
         def say(self, text: str) -> None:
             said.append(text)
 
-    generate.begin([folder], tmp_path / "run", settings(), Telling())
+    generate.learn(generate.begin([folder], tmp_path / "run", settings(), Telling()), settings(), Silent())
     assert any("1 files left out" in line and "broken.wav" in line for line in said)
     kept = RunFolder.open(tmp_path / "run").info["extra"]["skipped"]
     assert [(Path(one["path"]).name, "broken.wav" in one["why"]) for one in kept] == [("broken.wav", True)]
+    assert describe(tmp_path / "run")["left_out"].startswith("1 files; the first: ")
 
 
 def test_what_cannot_be_learned_is_refused_and_leaves_nothing(folder: Path, tmp_path: Path) -> None:

@@ -103,5 +103,5 @@ def describe(path: Path) -> dict[str, Any]:
         "step": saved.step,
         **saved.figures,
         "trained_on": ", ".join(opened.run.info["extra"]["sources"]),
-        "left_out": [one["path"] for one in skipped] or None,
+        "left_out": f"{len(skipped)} files; the first: {skipped[0]['why']}" if skipped else None,
     }
