@@ -91,6 +91,33 @@ def pre_emphasise(x: Tensor, coefficient: float) -> Tensor:
     return x[..., 1:] - coefficient * x[..., :-1]
 
 
+def fair_target(output: Tensor, target: Tensor, rail: float | None = None, known: Tensor | None = None) -> Tensor:
+    """``target``, but ``output`` itself where the recording tells no error: there any loss has no value and no slope.
+
+    A converter that was driven too hard cut the wave off at its ``rail``. What lay beyond it nobody knows, so an output
+    beyond it is right; one below is as far off as it is from the rail.
+
+    Shape: output, target ``(batch, channels, time)`` → as they are.
+
+    Args:
+        output: what the network gave.
+        target: what was recorded.
+        rail: magnitude from which on a sample counts as cut off; None where nothing was.
+        known: ``(batch, 1, time)``, True where the recording shows the device at all; None for everywhere.
+
+    >>> target = torch.tensor([[[0.5, 1.0, 1.0, -1.0]]])
+    >>> fair_target(torch.tensor([[[0.6, 1.3, 0.9, -1.1]]]), target, rail=1.0)
+    tensor([[[ 0.5000,  1.3000,  1.0000, -1.1000]]])
+    """
+    _same(output, target)
+    if rail is not None:
+        beyond = (target.abs() >= rail) & (output * target.sign() >= target.abs())
+        target = torch.where(beyond, output.detach(), target)
+    if known is not None:
+        target = torch.where(known, target, output.detach())
+    return target
+
+
 class MultiResolutionSTFT:
     """Spectral convergence plus the L1 distance of log magnitudes, averaged over several FFT sizes.
 

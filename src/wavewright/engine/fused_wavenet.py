@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,6 +31,7 @@ from wavewright.engine.vector_code import VECTOR_BYTES
 from wavewright.nets.contract import Network
 from wavewright.nets.gated_wavenet import GatedWaveNet
 from wavewright.nets.gated_wavenet_config import GatedWaveNetConfig
+from wavewright.nets.knob_wavenet import KnobWaveNet
 from wavewright.nets.wavenet import WaveNet, valid_length
 from wavewright.nets.wavenet_config import WaveNetConfig
 
@@ -46,12 +47,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def supports(net: nn.Module) -> TypeGuard[WaveNet | GatedWaveNet]:
+def supports(net: nn.Module) -> TypeGuard[WaveNet | GatedWaveNet | KnobWaveNet]:
     """Whether `valid_forward` has kernels for ``net`` as it is: a WaveNet in CPU memory, float32 or float64.
+
+    One with knobs goes through them while its knobs stand still, as they do in training.
 
     All heads of a .nam WaveNet but the last must be one sample long, as in every network in use.
     """
-    if not isinstance(net, GatedWaveNet) and not (isinstance(net, WaveNet) and supported(net.config)):
+    wavenet = net.wavenet if isinstance(net, KnobWaveNet) else net
+    if not isinstance(net, GatedWaveNet) and not (isinstance(wavenet, WaveNet) and supported(wavenet.config)):
         return False
     kinds = {(weight.device.type, weight.dtype) for weight in net.parameters()}
     return len(kinds) == 1 and kinds <= {("cpu", torch.float32), ("cpu", torch.float64)}
@@ -73,13 +77,34 @@ def valid_forward(net: Network, x: Tensor) -> Tensor:
     if not supports(net) or x.device.type != "cpu" or x.dtype != next(net.parameters()).dtype or x.ndim != 3:
         return net.valid(x)
     valid_length(net, x)
-    listed = gated_weights(net) if isinstance(net, GatedWaveNet) else _weights(net)
+    if isinstance(net, GatedWaveNet):
+        return _through(gated_weights(net), net.config, x)
+    if isinstance(net, KnobWaveNet):
+        return _at_fixed_knobs(net, x)
+    return net.head_scale * _through(_weights(net.config, dict(net.named_parameters())), net.config, x)
+
+
+def _at_fixed_knobs(net: KnobWaveNet, x: Tensor) -> Tensor:
+    """Each item of the batch through the WaveNet that ``net`` is at the item's knobs; torch does it where they move."""
+    sound, knobs = x[:, : -net.controls].contiguous(), x[:, -net.controls :]
+    if x.requires_grad or not bool((knobs == knobs[..., :1]).all()):
+        return net.valid(x)
+    config = net.wavenet.config
+    positions, which = torch.unique(knobs[..., 0], dim=0, return_inverse=True)  # (different, knobs), (batch)
+    order, played = [], []
+    for number, position in enumerate(positions):
+        items = torch.nonzero(which == number)[:, 0]
+        order.append(items)
+        played.append(_through(_weights(config, net.weights_at(position)), config, sound[items]))
+    return net.wavenet.head_scale * torch.cat(played)[torch.argsort(torch.cat(order))]
+
+
+def _through(listed: Sequence[Tensor], config: Config, x: Tensor) -> Tensor:
+    """The stack before ``head_scale``, with these weights."""
     weights = torch.cat([weight.reshape(-1) for weight in listed])
     if torch.is_grad_enabled() and (x.requires_grad or weights.requires_grad):
-        y = _Stack.apply(x, weights, net.config)  # type: ignore[no-untyped-call]
-    else:
-        y = torch.from_numpy(_forward(x.detach(), weights.detach(), net.config, keep=False)[0])
-    return y if isinstance(net, GatedWaveNet) else torch.as_tensor(net.head_scale * y)
+        return torch.as_tensor(_Stack.apply(x, weights, config))  # type: ignore[no-untyped-call]
+    return torch.from_numpy(_forward(x.detach(), weights.detach(), config, keep=False)[0])
 
 
 def prepare(tell: Callable[[str], None], dtype: torch.dtype = torch.float32) -> None:
@@ -97,24 +122,22 @@ def prepare(tell: Callable[[str], None], dtype: torch.dtype = torch.float32) -> 
         timer.cancel()
 
 
-def _weights(net: WaveNet) -> list[Tensor]:
+def _weights(config: WaveNetConfig, named: Mapping[str, Tensor]) -> list[Tensor]:
     """The parameters of a .nam WaveNet in the order in which `stack_writer` numbers them; the last stream's 1×1 leads
     nowhere."""
-    weights: list[Tensor] = []
-    last = len(net.arrays) - 1
-    for position, array in enumerate(net.each_array()):
-        weights.append(array.rechannel.weight)
-        layers = list(array.each_layer())
-        for layer in layers:
-            assert layer.conv.bias is not None
-            assert layer.output.bias is not None
-            weights += [layer.conv.weight, layer.conv.bias, layer.mixer.weight]
-            if position < last or layer is not layers[-1]:
-                weights += [layer.output.weight, layer.output.bias]
-        weights.append(array.head.weight)
-        if array.head.bias is not None:
-            weights.append(array.head.bias)
-    return weights
+    names: list[str] = []
+    for position, array in enumerate(config.arrays):
+        place, ends = f"arrays.{position}", position + 1 == len(config.arrays)
+        names.append(f"{place}.rechannel.weight")
+        for layer in range(len(array.dilations)):
+            each = f"{place}.layers.{layer}"
+            names += [f"{each}.conv.weight", f"{each}.conv.bias", f"{each}.mixer.weight"]
+            if not ends or layer + 1 < len(array.dilations):
+                names += [f"{each}.output.weight", f"{each}.output.bias"]
+        names.append(f"{place}.head.weight")
+        if array.head_bias:
+            names.append(f"{place}.head.bias")
+    return [named[name] for name in names]
 
 
 class _Stack(torch.autograd.Function):

@@ -10,15 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from wavewright import losses
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray, Recording
+from wavewright.data.outages import widened
+from wavewright.data.quality import FULL_SCALE
 from wavewright.data.split import Region, split
 from wavewright.data.windows import Windows
 from wavewright.engine import fused_wavenet
@@ -75,14 +79,21 @@ class EmulateTask:
         self.positions = np.array([take.positions for take in self.takes], np.float32)  # (pairs, knobs)
         parts = [self._parts(take, settings) for take in self.takes]
         self.held_out = [held_out for _, held_out in parts]
+        self.rail = FULL_SCALE if any(take.clipped for take in self.takes) else None
+        counts = _counting(material)
+        tracks: list[Any] = [self.dry, self.wet] if counts is None else [self.dry, self.wet, counts]
         self.windows = Windows(
-            [self.dry, self.wet],
-            [training for training, _ in parts],
+            tracks,
+            [
+                part
+                for take, (training, _) in zip(self.takes, parts, strict=True)
+                for part in _usable(take, training, self._window(settings))
+            ],
             batch=settings.batch,
             length=self._window(settings),
             hop=settings.scroll,
-            context=(self.past, 0),
-            after=(self.future, 0),
+            context=(self.past, *[0] * (len(tracks) - 1)),
+            after=(self.future, *[0] * (len(tracks) - 1)),
             seed=settings.train.seed,
         )
         self.steps_per_epoch = max(1, self.windows.count // settings.batch)
@@ -118,7 +129,7 @@ class EmulateTask:
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, ...]:
         """Dry windows with their knobs ``(batch, channels + knobs, past + window + future)`` and the wet they should
-        become, ``(batch, channels, window)``."""
+        become, ``(batch, channels, window)``; where not all of it counts, ``(batch, 1, window)`` says what does."""
         dry, *others = self.windows.batch(step, rank, world)
         if self.positions.shape[1]:
             starts = [take.start for take in self.takes]
@@ -128,9 +139,14 @@ class EmulateTask:
 
     def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
         """The weighted distance between the twin's output and the wet windows; of several sizes the sum."""
-        dry, wet = batch
-        found = [self.measure(hear(dry), wet) for hear in self.sizes.values()]
+        dry, wet, *counts = batch
+        found = [self._distance(hear(dry), wet, *counts) for hear in self.sizes.values()]
         return sum(found[1:], start=found[0])
+
+    def _distance(self, twin: Tensor, wet: Tensor, counts: Tensor | None = None) -> Tensor:
+        if self.rail is not None:
+            wet = losses.fair_target(twin, wet, self.rail, counts)
+        return self.measure(twin, wet)
 
     def validate(self) -> dict[str, float]:
         """The error-to-signal ratio over the held-out ends of all pairs together, and of each where there are several.
@@ -154,7 +170,11 @@ class EmulateTask:
         sums, block = ErrorSums(), VALIDATION_BLOCK + -VALIDATION_BLOCK % self.network.multiple
         for start in range(region.start, region.stop, block):
             stop = min(start + block, region.stop)
-            sums.add(self._twin(start, stop, pair, hear), self.wet[:, start:stop])
+            twin, take = self._twin(start, stop, pair, hear), self.takes[pair]
+            if take.clipped:
+                twin = np.clip(twin, -1, 1)  # the converter that the device was heard through
+            for begin, end in take.counting(start, stop):
+                sums.add(twin[:, begin - start : end - start], self.wet[:, begin:end])
         return sums
 
     def preview(self, path: Path) -> None:
@@ -185,6 +205,25 @@ def sizes_of(network: Network) -> Mapping[str, Network]:
 def with_knobs(x: Tensor, positions: Tensor) -> Tensor:
     """``x`` (batch, channels, time) and behind it a constant channel for each of ``positions`` (batch, knobs)."""
     return torch.cat([x, positions.unsqueeze(-1).expand(-1, -1, x.shape[-1])], dim=1) if positions.shape[1] else x
+
+
+def _usable(take: Take, training: Region, window: int) -> list[Region]:
+    """The parts of a region that windows are taken from: each with room for one, and with something that counts."""
+    if take.usable is None:
+        return [training]
+    parts = widened(take.usable, window, training.start, training.stop)
+    return [Region(start, stop, training.context) for start, stop in parts]
+
+
+def _counting(material: Material) -> NDArray[np.bool_] | None:
+    """A track ``(1, time)``, True where a sample counts; None where all do."""
+    if all(take.usable is None for take in material.takes):
+        return None
+    counts = np.zeros((1, material.dry.shape[1]), np.bool_)
+    for take in material.takes:
+        for start, stop in take.counting(take.start, take.stop):
+            counts[:, start:stop] = True
+    return counts
 
 
 def _together(sums: Sequence[ErrorSums]) -> ErrorSums:
@@ -311,7 +350,7 @@ def new_network(settings: EmulateSettings, channels: int = 1, knobs: int = 0, st
     overrides = registry.overrides(settings.network, settings.net)
     refuse_too_large(registry.weight_count(settings.network, **overrides), settings.network)
     torch.manual_seed(settings.train.seed)
-    network = network_for(settings.network, channels, knobs, **overrides)
+    network = network_for(settings.network, channels, knobs, settings.conditioning, **overrides)
     if start is not None:
         transfer.take_weights(network, registry.config_of(network), start)
     if settings.freeze:

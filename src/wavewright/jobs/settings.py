@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wavewright.errors import RunError
 from wavewright.loss_settings import LossSettings
+from wavewright.nets.knob_wavenet_config import CONDITIONINGS
 from wavewright.nets.names import NETWORK_NAMES
 from wavewright.settings import from_mapping, setting
 from wavewright.train.settings import TrainSettings
@@ -33,6 +34,10 @@ class EmulateSettings:
     batch: int = setting(4, "windows a step, for each process", low=1)
     validation_seconds: float = setting(9.0, "seconds at the end that training never sees", above=0.0)
     delay: int | None = setting(None, "samples by which the wet is late; found by itself where not given")
+    conditioning: str = setting("concat", "how a WaveNet hears its knobs", choices=CONDITIONINGS)
+    cut_off: bool = setting(
+        True, "count nothing as an error that lies beyond full scale, where the converter cut the wet recording off"
+    )
     resample: bool = setting(False, "bring a wet recording of another rate to the dry one's")
     table_epochs: int | None = setting(
         None, "validate every so many epochs, errors of training data included: see evaluate --table", low=1

@@ -13,7 +13,8 @@ from wavewright.audio import files
 from wavewright.audio.recording import FloatArray, Recording
 from wavewright.audio.resample import resample
 from wavewright.data import align
-from wavewright.data.check import PairReport, check_pair
+from wavewright.data.check import CLIPPED_SHARE, PairReport, check_pair
+from wavewright.data.outages import Stretch, usable, within
 from wavewright.data.store import Store
 from wavewright.errors import DataError, PairError, RunError
 from wavewright.jobs.pairs import Capture, Knob, PairFiles
@@ -23,29 +24,44 @@ from wavewright.train.run import RunFolder
 
 @dataclass(frozen=True)
 class Pair:
-    """A dry and a wet recording that run in parallel, ``(channels, time)`` each, and what the check said of them."""
+    """A dry and a wet recording that run in parallel, ``(channels, time)`` each, and what the check said of them.
+
+    ``clipped``: the converter cut the wet one off at full scale. ``usable``: the stretches that show the device; None
+    for all of it.
+    """
 
     dry: FloatArray
     wet: FloatArray
     rate: int
     delay: int
     report: PairReport
+    clipped: bool = False
+    usable: list[Stretch] | None = None
 
 
 @dataclass(frozen=True)
 class Take:
-    """Where one pair lies on the tracks, ``[start, stop)`` in samples, and where its knobs stood."""
+    """Where one pair lies on the tracks, ``[start, stop)`` in samples, where its knobs stood, and what of it counts.
+
+    ``clipped`` and ``usable`` are the `Pair`'s, in samples of the tracks.
+    """
 
     start: int
     stop: int
     label: str
     values: Mapping[str, float]
     positions: tuple[float, ...]
+    clipped: bool = False
+    usable: tuple[Stretch, ...] | None = None
 
     @property
     def frames(self) -> int:
         """Length in samples."""
         return self.stop - self.start
+
+    def counting(self, start: int, stop: int) -> list[Stretch]:
+        """The parts of ``[start, stop)`` that count."""
+        return [(start, stop)] if self.usable is None else within(self.usable, start, stop)
 
 
 @dataclass(frozen=True)
@@ -167,7 +183,9 @@ def _aligned(dry: Recording, wet: Recording, report: PairReport, delay: int | No
         alignment = replace(alignment, drift_ppm=0.0)
     dry, wet = align.apply(alignment, dry, wet)
     x, y = (align.mono(recording)[0][np.newaxis] for recording in (dry, wet))
-    return Pair(x, y, dry.rate, alignment.delay_samples, report)
+    clipped = settings.cut_off and report.wet.full_scale > CLIPPED_SHARE
+    counts = usable(y, dry.rate) if clipped else None
+    return Pair(x, y, dry.rate, alignment.delay_samples, report, clipped, counts)
 
 
 def gather(capture: Capture, pairs: Sequence[Pair]) -> Material:
@@ -175,7 +193,9 @@ def gather(capture: Capture, pairs: Sequence[Pair]) -> Material:
     takes, start = [], 0
     for about, pair in zip(capture.pairs, pairs, strict=True):
         stop = start + pair.dry.shape[1]
-        takes.append(Take(start, stop, about.label, about.knobs, capture.positions(about.knobs)))
+        counts = None if pair.usable is None else tuple((start + begin, start + end) for begin, end in pair.usable)
+        positions = capture.positions(about.knobs)
+        takes.append(Take(start, stop, about.label, about.knobs, positions, pair.clipped, counts))
         start = stop
     one = len(pairs) == 1
     dry = pairs[0].dry if one else np.concatenate([pair.dry for pair in pairs], axis=1)
@@ -196,6 +216,8 @@ def facts(
             "stop": take.stop,
             "validation": list(stretch),
             "delay": pair.delay,
+            "clipped": take.clipped,
+            "usable": None if take.usable is None else [list(part) for part in take.usable],
             "check": pair.report.to_dict(),
         }
         for about, pair, take, stretch in zip(capture.pairs, pairs, material.takes, held_out, strict=True)
@@ -246,11 +268,22 @@ def material_of(run: RunFolder) -> Material:
     dry, wet = store.track("dry"), store.track("wet")
     capture = capture_of(run)
     rows = run.info["extra"].get("pairs", [{"start": 0, "stop": dry.shape[1]}])
-    takes = tuple(
-        Take(int(row["start"]), int(row["stop"]), about.label, about.knobs, capture.positions(about.knobs))
-        for about, row in zip(capture.pairs, rows, strict=True)
-    )
+    takes = tuple(_take(about, row, capture) for about, row in zip(capture.pairs, rows, strict=True))
     return Material(dry, wet, store.rate, takes, capture.knobs)
+
+
+def _take(about: PairFiles, row: Mapping[str, Any], capture: Capture) -> Take:
+    """What ``row`` of run.json says of a pair."""
+    parts = row.get("usable")
+    return Take(
+        int(row["start"]),
+        int(row["stop"]),
+        about.label,
+        about.knobs,
+        capture.positions(about.knobs),
+        bool(row.get("clipped", False)),
+        None if parts is None else tuple((int(start), int(stop)) for start, stop in parts),
+    )
 
 
 def held_out_of(run: RunFolder) -> list[tuple[int, int]]:
@@ -270,7 +303,23 @@ def notes(capture: Capture, pairs: Sequence[Pair]) -> list[str]:
     return [
         f"note: {line}" if len(labels) in about_all else f"note ({', '.join(labels)}): {line}"
         for line, labels in remarks.items()
-    ]
+    ] + what_was_cut_off(pairs)
+
+
+def what_was_cut_off(pairs: Sequence[Pair]) -> list[str]:
+    """What the converter's cutting off means for training, in a line or two; none where nothing was cut off."""
+    lines = []
+    if any(pair.clipped for pair in pairs):
+        lines.append("cut off: where the wet recording stands at full scale, an output beyond it counts as right")
+    stuck = [pair for pair in pairs if pair.usable is not None]
+    if stuck:
+        left = sum(stop - start for pair in stuck for start, stop in pair.usable or ())
+        whole = sum(pair.wet.shape[1] for pair in stuck)
+        lines.append(
+            "cut off: the wet recording stands still at full scale for longer than any sound does, and then recovers: "
+            f"{left / whole:.0%} of it ({left / stuck[0].rate:.0f} s), where the device shows, count"
+        )
+    return lines
 
 
 def summary(capture: Capture, pairs: Sequence[Pair], held_out: Sequence[float]) -> str:

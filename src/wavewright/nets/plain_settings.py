@@ -75,3 +75,12 @@ def shown(value: object) -> str:
     """``value`` for an error message."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+def known_values(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """``values`` as a dictionary, once all their names are fields of dataclass ``kind`` and none is missing.
+
+    Raises:
+        SettingsError: unknown or missing names.
+    """
+    return _known(kind, values, "")

@@ -67,15 +67,21 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, c: Tensor, h: Tensor | None, wanted: int) -> tuple[Tensor, Tensor]:
         """``x`` (batch, channels, history + time), ``h`` (batch, width, wanted) → the stream (…, time) and the sum."""
-        z = self.conv(x)  # (batch, mid, time)
-        time = z.shape[-1]
-        z = z + self.mixer(c[..., c.shape[-1] - time :])
+        return self.behind(x, self.before(x, c), h, wanted)
+
+    def before(self, x: Tensor, c: Tensor) -> Tensor:
+        """z (batch, mid, time), what goes into the activation."""
+        z = self.conv(x)
+        return torch.as_tensor(z + self.mixer(c[..., c.shape[-1] - z.shape[-1] :]))
+
+    def behind(self, x: Tensor, z: Tensor, h: Tensor | None, wanted: int) -> tuple[Tensor, Tensor]:
+        """From z on: the stream (batch, channels, time) and the sum (batch, width, wanted)."""
         if self.gated:
             filtered, gate = z.chunk(2, dim=1)
             a = activate(filtered, self.activation) * torch.sigmoid(gate)
         else:
             a = activate(z, self.activation)  # (batch, width, time)
-        skip = a[..., time - wanted :]
+        skip = a[..., a.shape[-1] - wanted :]
         return x[..., self.history :] + self.output(a), skip if h is None else h + skip
 
 
