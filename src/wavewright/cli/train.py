@@ -157,8 +157,9 @@ def _capture(arguments: EmulateArguments) -> pairs.Capture | None:
 
 def train_generate(words: Sequence[str]) -> int:
     """``wavewright train generate FOLDER -o RUN``."""
-    network = value_of(words, "--network")
-    start = settings_for(network) if network in GENERATOR_NAMES else GenerateSettings()
+    network, size = value_of(words, "--network") or "sample-wavenet", value_of(words, "--size") or ""
+    known = network in GENERATOR_NAMES
+    start = settings_for(network, int(size) if size.isdecimal() else None) if known else GenerateSettings()
     kept = _kept_settings("generate", GenerateSettings, words) or start
     arguments = parse(GenerateArguments, "train generate", words, kept)
     if not arguments.sources and not arguments.resume:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wavewright.errors import SettingsError
@@ -20,6 +20,12 @@ STORE = "data"
 
 HIGHEST_RATE = 16_000
 """Hz to which a corpus of a higher rate is brought where none is asked for: every sample is a step of the network."""
+
+OWN_CHANNELS = 16
+"""Of a WaveNet that is not told its width."""
+
+WIDE_RATE = 0.192
+"""The learning rate of wider ones, times their channels."""
 
 QUANTIZATIONS = ("mu-law", "linear", "16-bit")
 CLASSES = ("none", "folder", "name")
@@ -79,14 +85,22 @@ def class_parts(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def settings_for(network: str) -> GenerateSettings:
+def settings_for(network: str, size: int | None = None) -> GenerateSettings:
     """The defaults that suit a network: recurrent layers learn better with Adam, SOAP's matrices being too large there.
+
+    A WaveNet wider than its own 16 channels wants a lower rate: what all channels change adds up.
 
     >>> settings_for("audio-rnn").train.optimizer, settings_for("sample-wavenet").train.optimizer
     ('adam', 'soap')
+    >>> settings_for("sample-wavenet").train.learning_rate, settings_for("sample-wavenet", 32).train.learning_rate
+    (0.015, 0.006)
     """
     if network == "sample-wavenet":
-        return GenerateSettings()
+        plain = GenerateSettings()
+        if size is None or size <= OWN_CHANNELS:
+            return plain
+        rate = WIDE_RATE / size
+        return replace(plain, train=replace(plain.train, learning_rate=rate))
     return GenerateSettings(network=network, train=TrainSettings(optimizer="adam", learning_rate=0.004))
 
 
