@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from wavewright.errors import ModelFileError, SettingsError
@@ -36,13 +37,18 @@ class Kind:
     read: Callable[[Mapping[str, Any]], Any]
 
 
+SINGLE: dict[str, tuple[Callable[[Any], Network], Any]] = {
+    "gated-wavenet": (GatedWaveNet, GatedWaveNetConfig()),
+    "lstm": (LSTM, RecurrentConfig()),
+    "gru": (GRU, RecurrentConfig()),
+    "linear": (Linear, LinearConfig()),
+}
+"""Architectures of one network each, which bears their name: its class and its settings. A new one is a line here."""
+
 KINDS: dict[str, Kind] = {
     "wavenet": Kind(WaveNet, read_wavenet),
     "a2": Kind(Slimmable, lambda values: from_mapping(SlimmableConfig, values)),
-    "gated-wavenet": Kind(GatedWaveNet, lambda values: from_mapping(GatedWaveNetConfig, values)),
-    "lstm": Kind(LSTM, lambda values: from_mapping(RecurrentConfig, values)),
-    "gru": Kind(GRU, lambda values: from_mapping(RecurrentConfig, values)),
-    "linear": Kind(Linear, lambda values: from_mapping(LinearConfig, values)),
+    **{name: Kind(network, partial(from_mapping, type(config))) for name, (network, config) in SINGLE.items()},
     "window": Kind(WindowRegressor, lambda values: from_mapping(WindowConfig, values)),
     "conv-deconv": Kind(ConvDeconv, lambda values: from_mapping(ConvDeconvConfig, values)),
     "audio-rnn": Kind(AudioRNN, lambda values: from_mapping(AudioRNNConfig, values)),
@@ -54,10 +60,7 @@ KINDS: dict[str, Kind] = {
 NETWORKS: dict[str, tuple[str, Any]] = {
     **{name: ("wavenet", config) for name, config in PRESETS.items()},
     "a2": ("a2", SlimmableConfig()),
-    "gated-wavenet": ("gated-wavenet", GatedWaveNetConfig()),
-    "lstm": ("lstm", RecurrentConfig()),
-    "gru": ("gru", RecurrentConfig()),
-    "linear": ("linear", LinearConfig()),
+    **{name: (name, config) for name, (_, config) in SINGLE.items()},
     "window-linear": ("window", WindowConfig()),
     "window-dense": ("window", WindowConfig(activation="relu")),
     "conv-deconv": ("conv-deconv", ConvDeconvConfig()),
