@@ -25,7 +25,7 @@ ACT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 def network(**values: object) -> ConvDeconv:
     torch.manual_seed(5)
-    net = ConvDeconv(ConvDeconvConfig(**values)).eval()  # type: ignore[arg-type]
+    net = ConvDeconv(ConvDeconvConfig(**{"stride": 1, **values})).eval()  # type: ignore[arg-type]
     with torch.no_grad():
         for weight in net.parameters():
             weight.add_(0.2 * torch.randn_like(weight))

@@ -44,7 +44,7 @@ class ConvDeconvConfig:
 
     width: int = setting(64, "filters of each size: channels", low=1, high=4096)
     filter_sizes: tuple[int, ...] = setting((64,), "length of the filters in samples; several work side by side")
-    stride: int = setting(1, "samples from one frame to the next", low=1, high=65_536)
+    stride: int = setting(4, "samples from one frame to the next; 1 as in the original", low=1, high=65_536)
     shared: bool = setting(False, "lay down the filters that were looked for, instead of others of its own")
     middle: str = setting("channel", "the hidden layer in between", choices=MIDDLES)
     activation: str = setting("relu", "behind the convolution and behind the middle", choices=ACTIVATIONS)
