@@ -55,8 +55,15 @@ class Network(nn.Module):
 
     @property
     def parts(self) -> Mapping[str, tuple[str, ...]]:
-        """The parts that can be kept as they are while the others learn: for each, how its weights' names begin."""
-        return {name: (name,) for name in dict.fromkeys(key.split(".")[0] for key, _ in self.named_parameters())}
+        """The parts that can be kept as they are while the others learn: for each, how its weights' names begin.
+
+        Where nothing else is said: children and parameters by their names, members of a list by name and number.
+        """
+        found: list[str] = []
+        for key, _ in self.named_parameters():
+            first, _, rest = key.partition(".")
+            found += [first, f"{first}.{rest.split('.')[0]}"] if rest[:1].isdigit() else [first]
+        return {name: (name,) for name in dict.fromkeys(found)}
 
     @property
     def prewarm(self) -> int:
