@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from wavewright.cli.console import Voice, table
-from wavewright.cli.flags import POSITIONAL, first_place, option, parse
+from wavewright.cli.flags import APPENDED, POSITIONAL, first_place, option, parse
 from wavewright.errors import SettingsError
 
 NAMES = {
@@ -20,6 +20,7 @@ NAMES = {
     "error_std": ("error std", "standard deviation of the error"),
     "reference_std": ("reference std", "standard deviation of the device's output"),
     "lsd": ("LSD", "log-spectral distance, natural logarithm"),
+    "esr_whole": ("ESR, whole", "the same over everything, what does not count included"),
     "mr_stft": ("MR-STFT", "multi-resolution spectral distance"),
 }
 
@@ -40,6 +41,9 @@ class Arguments:
     table: Annotated[
         bool, option("the errors of training and validation, epoch by epoch, as the run kept them, and the test's")
     ] = False
+    knob: Annotated[
+        tuple[str, ...], APPENDED, option("where a knob of the device stood for that pair", metavar="NAME=VALUE")
+    ] = ()
     size: Annotated[Literal["lite", "full"] | None, option("which model of a container; full where absent")] = None
     voice: Voice = field(default_factory=Voice)
 
@@ -63,14 +67,24 @@ def main(words: Sequence[str]) -> int:
     from wavewright.jobs import twin
 
     dry, wet = arguments.recordings or (None, None)
-    judgement = twin.evaluate(twin.open_twin(arguments.model, arguments.size), dry, wet, arguments.delay)
+    opened = twin.open_twin(arguments.model, arguments.size)
+    if arguments.knob or (dry is not None and opened.knobs):
+        if dry is None:
+            raise SettingsError(["--knob belongs to a pair of recordings: the held-out parts know their own values"])
+        opened = opened.turned(arguments.knob)
+    judgement = twin.evaluate(opened, dry, wet, arguments.delay)
     where = "the given pair" if arguments.recordings else "the held-out part"
-    rows = [["figure", "value", ""]]
-    rows += [[NAMES[name][0], f"{value:.5g}", NAMES[name][1]] for name, value in judgement.figures.items()]
+    each = judgement.each
+    rows = [["figure", "all" if each else "value", *each, ""]]
+    rows += [
+        [NAMES[name][0], f"{value:.5g}", *(f"{one[name]:.5g}" for one in each.values()), NAMES[name][1]]
+        for name, value in judgement.figures.items()
+    ]
     arguments.voice.say(
         f"{arguments.model} on {where}: {judgement.seconds:.2f} s"
         + (f", wet moved {judgement.delay} samples earlier" if judgement.delay else ""),
-        *table(rows, left=(0, 2)),
+        *table(rows, left=(0, 2 + len(each))),
+        *([f"note: {judgement.note}"] if judgement.note else []),
     )
     arguments.voice.result(judgement.to_dict())
     return 0

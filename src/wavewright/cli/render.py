@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from wavewright.cli.console import Voice
-from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.cli.flags import APPENDED, POSITIONAL, option, parse
 from wavewright.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ class Arguments:
     size: Annotated[Literal["lite", "full"] | None, option("which model of a container plays; full where absent")] = (
         None
     )
+    knob: Annotated[tuple[str, ...], APPENDED, option("where a knob of the device stands", metavar="NAME=VALUE")] = ()
+    automation: Annotated[
+        tuple[Path, ...],
+        APPENDED,
+        option("knobs that move: rows of seconds and values under a head such as seconds,gain", metavar="FILE.csv"),
+    ] = ()
     threads: Annotated[
         int | None, option("how many files, or channels of a file, play at the same time; all cores where absent")
     ] = None
@@ -54,6 +60,7 @@ def main(words: Sequence[str]) -> int:
 
     voice = arguments.voice
     opened = playing.open_playable(arguments.model, arguments.size)
+    opened, controls = opened.at(arguments.knob, arguments.automation)
     with Bar(f"rendering through {opened.name}", "samples", voice, opened.rate) as bar:
         try:
             done: Sequence[Rendered | Failed] = playing.render(
@@ -67,6 +74,7 @@ def main(words: Sequence[str]) -> int:
                 force=arguments.force,
                 progress=bar.update,
                 tell=voice.say,
+                controls=controls,
             )
             problem = None
         except RenderError as error:

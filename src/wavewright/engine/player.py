@@ -219,6 +219,12 @@ def _made(net: AnyNetwork, channels: int, exact: bool) -> Engine:
 
         return wavenet_player.WaveNetPlayer(plain, channels, exact)
     torch_net = net.with_torch() if isinstance(net, PlainNetwork) else net
+    if getattr(getattr(torch_net, "config", None), "conditioning", None) == "concat":
+        from wavewright.engine.knob_player import KnobPlayer
+        from wavewright.nets.knob_wavenet import KnobWaveNet
+
+        if isinstance(torch_net, KnobWaveNet):
+            return KnobPlayer(torch_net, channels, exact)
     if torch_net.causal:
         from wavewright.engine.torch_player import TorchPlayer
 

@@ -21,6 +21,8 @@ import numpy as np
 from wavewright.atomic import refuse_existing
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
+from wavewright.engine.automation import Controls
+from wavewright.engine.driven import DrivenPlayer
 from wavewright.engine.player import Player, compiled
 from wavewright.errors import DataError, OutputError, WavewrightError
 
@@ -146,9 +148,11 @@ def render_files(
     force: bool = False,
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
+    controls: Controls | None = None,
 ) -> list[Rendered]:
     """Play planned files through ``net``, on ``threads`` threads (all cores where None), and tell of each in its place.
 
+    ``controls`` says where the network's knobs stand, where it has any; each file begins at their beginning.
     ``exact`` is the players'. ``progress`` is told of all files together, one call at a time. ``tell`` gets a line
     where kernels must be compiled first.
 
@@ -162,14 +166,18 @@ def render_files(
 
     def one(planned: RenderPlan) -> Rendered | Failed:
         try:
-            return _render(net, rate, planned, threads // side_by_side, force, count, tell, exact)
+            return _render(net, rate, planned, threads // side_by_side, force, count, tell, exact, controls)
         except WavewrightError as error:
             return Failed(planned.info.path, planned.output, error)
 
     if side_by_side == 1:
         done = [one(planned) for planned in plans]
     else:
-        Player(net, tell=tell, exact=exact)  # compiled once, and not by all at the same time
+        # compiled once, and not by all at the same time
+        if controls is None:
+            Player(net, tell=tell, exact=exact)
+        else:
+            Player(net, tell=tell, exact=exact, inputs=net.in_channels, outputs=net.out_channels)
         with ThreadPoolExecutor(side_by_side) as pool:
             waiting = [pool.submit(one, planned) for planned in plans]
             try:
@@ -218,13 +226,14 @@ def _render(
     count: _Count,
     tell: Callable[[str], None] | None,
     exact: bool,
+    controls: Controls | None,
 ) -> Rendered:
     """Play one file, channel by channel alike, and write the result at the file's own rate.
 
     The output has the input's length, and the player's latency is taken out.
     """
     info = planned.info
-    with _Voices(net, info.channels, threads, tell, exact) as voices:
+    with _Voices(net, info.channels, threads, tell, exact, controls, rate or info.rate) as voices:
         started = time.perf_counter()
         through = _through(voices, files.blocks(info.path, BLOCK))
         if rate is not None and rate != info.rate:
@@ -259,12 +268,20 @@ class _Voices:
         threads: int,
         tell: Callable[[str], None] | None,
         exact: bool,
+        controls: Controls | None = None,
+        rate: int = 1,
     ) -> None:
         # torch has threads of its own, and channels played apart would not be the same to the bit
         parts = max(1, min(threads, channels)) if compiled(net) else 1
         ends = [channels * (part + 1) // parts for part in range(parts)]
         self._channels = [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
-        self._players = [Player(net, part.stop - part.start, tell, exact=exact) for part in self._channels]
+        counts = [part.stop - part.start for part in self._channels]
+        self._players: list[Player | DrivenPlayer] = [
+            Player(net, count, tell, exact=exact)
+            if controls is None
+            else DrivenPlayer(net, count, controls, rate, tell, exact=exact)
+            for count in counts
+        ]
         self._pool = ThreadPoolExecutor(parts) if parts > 1 else None
         self.latency = self._players[0].latency
 

@@ -4,16 +4,19 @@ needs it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from wavewright.engine import render as rendering
+from wavewright.engine.automation import Controls
 from wavewright.errors import ModelFileError, RunError
 from wavewright.formats import model_file as model_files
 from wavewright.formats.model_file import ModelFile
+from wavewright.jobs.knobs import controls_for, knobs_of
+from wavewright.jobs.pairs import Knob
 from wavewright.jobs.settings import JOB
-from wavewright.nets import plain
+from wavewright.nets import plain, standing
 from wavewright.nets.onnx_network import OnnxNetwork
 from wavewright.nets.plain import PlainNetwork
 from wavewright.nets.slimmable_config import plain_size
@@ -43,6 +46,22 @@ class Opened:
     network: Network | PlainNetwork | OnnxNetwork
     rate: int | None
     name: str
+    knobs: tuple[Knob, ...] = ()
+
+    def at(self, words: Sequence[str], automations: Sequence[Path] = ()) -> tuple[Opened, Controls | None]:
+        """The twin with its knobs where ``words`` (``NAME=VALUE``) and automation files say.
+
+        Where they stand still, a twin without knobs, which plays faster; else what moves them.
+
+        Raises:
+            SettingsError, DataError: knobs that it has not, values out of range, a knob without a place.
+        """
+        controls = controls_for(self.knobs, words, automations)
+        if not self.knobs:
+            return self, None
+        if controls.moves or isinstance(self.network, OnnxNetwork):
+            return self, controls
+        return replace(self, network=standing.at(self.network, controls.first), knobs=()), None
 
 
 def open_playable(path: Path, size: str | None = None) -> Opened:
@@ -53,18 +72,25 @@ def open_playable(path: Path, size: str | None = None) -> Opened:
     """
     if not path.is_dir():
         model = open_model(path)
-        return Opened(of_size(model, path, size).network, model.rate, model.metadata.name or path.stem)
+        network = of_size(model, path, size).network
+        return Opened(network, model.rate, model.metadata.name or path.stem, knobs_of_network(network))
     run = open_run(path)
     saved = model_file.load_plain(run.model)
-    name = path.resolve().name
+    name, knobs = path.resolve().name, knobs_of(run)
     if saved.kind == "a2":
         return Opened(plain_size(saved.config, saved.weights, size or "full", str(run.model)), saved.rate, name)
     refuse_size(path, size)
     if saved.kind not in plain.kinds():
         from wavewright.jobs.trained import trained_network
 
-        return Opened(trained_network(run), saved.rate, name)
-    return Opened(plain.from_names(saved.kind, saved.config, saved.weights, str(run.model)), saved.rate, name)
+        return Opened(trained_network(run), saved.rate, name, knobs)
+    return Opened(plain.from_names(saved.kind, saved.config, saved.weights, str(run.model)), saved.rate, name, knobs)
+
+
+def knobs_of_network(network: object) -> tuple[Knob, ...]:
+    """The knobs of a network that names them itself, as an ONNX file does."""
+    named = network.knobs if isinstance(network, OnnxNetwork) else {}
+    return tuple(Knob(name, low, high) for name, (low, high) in named.items())
 
 
 def open_run(path: Path) -> RunFolder:
@@ -125,9 +151,11 @@ def render(
     force: bool = False,
     progress: rendering.Progress | None = None,
     tell: Callable[[str], None] | None = None,
+    controls: Controls | None = None,
 ) -> list[rendering.Rendered]:
     """Play files through the twin, block by block, each to its own output file, on ``threads`` threads (None: all).
 
+    ``controls`` moves its knobs; a twin whose knobs stand still comes from `Opened.at`.
     ``exact`` asks for activations that are right to the last places, where the player has quicker ones.
 
     Raises:
@@ -137,5 +165,13 @@ def render(
     """
     plans = rendering.plan(sources, output, twin.rate, resample=resample, subtype=subtype, force=force)
     return rendering.render_files(
-        twin.network, twin.rate, plans, threads=threads, exact=exact, force=force, progress=progress, tell=tell
+        twin.network,
+        twin.rate,
+        plans,
+        threads=threads,
+        exact=exact,
+        force=force,
+        progress=progress,
+        tell=tell,
+        controls=controls,
     )

@@ -16,7 +16,8 @@ from wavewright.data import align
 from wavewright.data.check import CLIPPED_SHARE, PairReport, check_pair
 from wavewright.data.outages import Stretch, usable, within
 from wavewright.data.store import Store
-from wavewright.errors import DataError, PairError, RunError
+from wavewright.errors import DataError, PairError
+from wavewright.jobs.knobs import knobs_of as knobs_of
 from wavewright.jobs.pairs import Capture, Knob, PairFiles
 from wavewright.jobs.settings import STORE, EmulateSettings
 from wavewright.train.run import RunFolder
@@ -233,19 +234,6 @@ def keep(capture: Capture, pairs: Sequence[Pair], material: Material, run: RunFo
         return Store.from_recordings(run.path / STORE, tracks, force=True)
     done, first = f"wet moved {pairs[0].delay} samples earlier", capture.pairs[0]
     return Store.from_recordings(run.path / STORE, tracks, [first.dry, first.wet], done=(done,), force=True)
-
-
-def knobs_of(run: RunFolder) -> tuple[Knob, ...]:
-    """The knobs of a run's device, in the order in which its network takes them.
-
-    Raises:
-        RunError: run.json says something that is no list of knobs.
-    """
-    rows = run.info["extra"].get("knobs", [])
-    try:
-        return tuple(Knob(str(row["name"]), float(row["low"]), float(row["high"])) for row in rows)
-    except (TypeError, KeyError, ValueError) as error:
-        raise RunError(f"run {run}: run.json is damaged (its knobs are none); begin anew with --force") from error
 
 
 def capture_of(run: RunFolder) -> Capture:

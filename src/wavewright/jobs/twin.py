@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,23 @@ import numpy as np
 
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
-from wavewright.data.store import Store
+from wavewright.data.check import CLIPPED_SHARE
+from wavewright.data.outages import Stretch, usable
+from wavewright.data.quality import FULL_SCALE
 from wavewright.engine import render as rendering
 from wavewright.engine.player import Player
-from wavewright.errors import DataError, ModelFileError, PairError
+from wavewright.errors import DataError, ModelFileError, PairError, SettingsError
 from wavewright.formats import nam
 from wavewright.formats.model_file import ModelFile
 from wavewright.formats.nam_metadata import NamMetadata
-from wavewright.jobs import playing
+from wavewright.jobs import playing, takes
+from wavewright.jobs.knobs import controls_for, knobs_of
+from wavewright.jobs.pairs import Knob
 from wavewright.jobs.playing import render
-from wavewright.jobs.settings import STORE
 from wavewright.jobs.trained import trained_network
 from wavewright.metrics import spectral
 from wavewright.metrics.waveform import ErrorSums
-from wavewright.nets import registry
+from wavewright.nets import registry, standing
 from wavewright.nets.contract import Network
 from wavewright.nets.onnx_network import OnnxNetwork
 from wavewright.nets.plain import PlainNetwork
@@ -67,6 +71,36 @@ class Twin:
     run: RunFolder | None = None
     model: ModelFile | None = None
     sizes: tuple[tuple[float, Network], ...] = ()
+
+    @property
+    def knobs(self) -> tuple[Knob, ...]:
+        """The knobs that can still be turned, in the network's order."""
+        if isinstance(self.network, OnnxNetwork):
+            return playing.knobs_of_network(self.network)
+        return knobs_of(self.run) if self.run is not None and self.network.controls else ()
+
+    def at(self, values: Mapping[str, float]) -> Twin:
+        """The twin with each knob at a value for good: a network without knobs, which plays and exports as any other.
+
+        Raises:
+            SettingsError: knobs that it has not, values out of range, a knob without a value, or a network whose knobs
+                cannot be taken out.
+        """
+        words = [f"{name}={value!r}" for name, value in values.items()]
+        return self.turned(words)
+
+    def turned(self, words: Sequence[str]) -> Twin:
+        """`at` what ``NAME=VALUE`` words say; the twin itself where it has no knobs and no words are given."""
+        controls = controls_for(self.knobs, words)
+        if not self.knobs:
+            return self
+        if isinstance(self.network, OnnxNetwork):
+            raise SettingsError(
+                [f"{self.source} is an ONNX file, whose knobs cannot be taken out: render it, or name its run"]
+            )
+        still = standing.at(self.network, controls.first)
+        assert not isinstance(still, PlainNetwork)
+        return replace(self, network=still, sizes=())
 
 
 def open_twin(path: Path, size: str | None = None) -> Twin:
@@ -118,6 +152,8 @@ def describe(path: Path) -> dict[str, Any]:
         "latency": twin.network.latency,
         "rate": twin.rate,
     }
+    if twin.knobs:
+        facts["knobs"] = ", ".join(map(str, twin.knobs))
     if twin.sizes:
         facts["models"] = len(twin.sizes)
     if twin.run is not None:
@@ -150,30 +186,83 @@ def play(network: Network | OnnxNetwork, dry: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The figures of a twin beside the device. ``delay``: samples by which the wet file lagged, taken out first."""
+    """The figures of a twin beside the device. ``delay``: samples by which the wet file lagged, taken out first.
+
+    ``each``: those of every pair by its label, where there are several. ``note``: what was left out, in words.
+    """
 
     seconds: float
     delay: int
     figures: dict[str, float]
+    each: dict[str, dict[str, float]] = field(default_factory=dict)
+    note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; figures that are not defined (silence) are None."""
-        finite = {name: value if math.isfinite(value) else None for name, value in self.figures.items()}
-        return {"seconds": self.seconds, "delay": self.delay, **finite}
+        more: dict[str, Any] = {"note": self.note} if self.note else {}
+        if self.each:
+            more["each"] = {label: _finite(figures) for label, figures in self.each.items()}
+        return {"seconds": self.seconds, "delay": self.delay, **_finite(self.figures), **more}
 
 
-def held_out(twin: Twin) -> tuple[FloatArray, FloatArray, int]:
-    """Dry with its warm-up in front, wet alone, and the length of the warm-up: the part training never saw.
+def _finite(figures: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
-    Where the network looks ahead, dry goes on behind the wet for as long as it does.
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The part of a pair that training never saw, and where its knobs stood.
+
+    ``dry`` (channels, context + time + what the network looks ahead), ``wet`` (channels, time). ``clipped``, and the
+    stretches of the wet that are ``counting`` (None for all of it): see `wavewright.data.outages`.
+    """
+
+    label: str
+    values: Mapping[str, float]
+    dry: FloatArray
+    wet: FloatArray
+    context: int
+    clipped: bool = False
+    counting: list[Stretch] | None = None
+
+
+def held_out_parts(twin: Twin) -> list[HeldOut]:
+    """What training never saw, of each pair of the twin's run.
+
+    Raises:
+        DataError: a model file, which holds no recordings.
     """
     if twin.run is None or isinstance(twin.network, OnnxNetwork):
         raise DataError(f"{twin.source} is a model file and holds no recordings; name a dry and a wet recording")
-    store = Store.open(twin.run.path / STORE)
-    start, stop = twin.run.info["extra"]["validation"]
+    material = takes.material_of(twin.run)
     context, after = twin.network.context
-    dry, wet = store.track("dry"), store.track("wet")
-    return np.array(dry[:, start - context : stop + after]), np.array(wet[:, start:stop]), context
+    found = []
+    for take, (start, stop) in zip(material.takes, takes.held_out_of(twin.run), strict=True):
+        dry, wet = material.dry[:, start - context : stop + after], material.wet[:, start:stop]
+        counting = None if take.usable is None else [(a - start, b - start) for a, b in take.counting(start, stop)]
+        found.append(HeldOut(take.label, take.values, np.array(dry), np.array(wet), context, take.clipped, counting))
+    return found
+
+
+def held_out(twin: Twin) -> tuple[FloatArray, FloatArray, int]:
+    """Dry with its warm-up in front, wet alone, and the length of the warm-up: what training never saw of the first
+    pair.
+
+    Where the network looks ahead, dry goes on behind the wet for as long as it does.
+    """
+    first = held_out_parts(twin)[0]
+    return first.dry, first.wet, first.context
+
+
+def played(twin: Twin, part: HeldOut) -> FloatArray:
+    """The twin's version of a held-out part (channels, time), its knobs where they stood."""
+    network = twin.at(part.values).network if twin.knobs else twin.network
+    return play(network, part.dry)[:, part.context : part.context + part.wet.shape[1]]
+
+
+def as_recorded(output: FloatArray, wet: FloatArray, clipped: bool) -> FloatArray:
+    """``output`` through the converter that ``wet`` was recorded with: cut off where that one was."""
+    return np.clip(output, -1.0, 1.0) if clipped else output
 
 
 def evaluate(twin: Twin, dry: Path | None = None, wet: Path | None = None, delay: int | None = None) -> Judgement:
@@ -185,9 +274,11 @@ def evaluate(twin: Twin, dry: Path | None = None, wet: Path | None = None, delay
         AudioFileError, PairError, DataError: the recordings cannot be used.
     """
     if dry is None or wet is None:
-        x, target, context = held_out(twin)
-        rate = int(twin.rate or 0)
-        return judge(play(twin.network, x)[:, context : context + target.shape[1]], target, rate, 0)
+        return _evaluate_held_out(twin)
+    if twin.knobs:
+        raise SettingsError(
+            [f"this twin has knobs ({', '.join(map(str, twin.knobs))}): say where they stood by --knob"]
+        )
     went_in, came_out = files.read(dry), files.read(wet)
     for path, recording in ((dry, went_in), (wet, came_out)):
         if twin.rate is not None and recording.rate != twin.rate:
@@ -201,11 +292,55 @@ def evaluate(twin: Twin, dry: Path | None = None, wet: Path | None = None, delay
     output, target = overlap(output, came_out.samples, found)
     if not target.shape[1]:
         raise PairError(f"a delay of {found} samples leaves nothing of {wet}; give another --delay")
-    return judge(output, target, went_in.rate, found)
+    clipped = float((np.abs(target) >= FULL_SCALE).mean()) > CLIPPED_SHARE
+    counting = usable(target, went_in.rate) if clipped else None
+    return judge(as_recorded(output, target, clipped), target, went_in.rate, found, counting, clipped)
 
 
-def judge(output: FloatArray, target: FloatArray, rate: int, delay: int) -> Judgement:
-    """Every figure of one aligned pair ``(channels, time)``."""
+def _evaluate_held_out(twin: Twin) -> Judgement:
+    """The figures on all held-out parts together, and of each where there are several."""
+    parts, rate = held_out_parts(twin), int(twin.rate or 0)
+    if not twin.knobs and any(part.values for part in parts):
+        raise SettingsError(["the knobs of this twin are fixed; evaluate its run without --knob, or name a pair"])
+    outputs = [as_recorded(played(twin, part), part.wet, part.clipped) for part in parts]
+    found = {
+        part.label: judge(output, part.wet, rate, 0, part.counting, part.clipped)
+        for part, output in zip(parts, outputs, strict=True)
+    }
+    if len(parts) == 1:
+        return found[parts[0].label]
+    pieces = [
+        (output[:, begin:end], part.wet[:, begin:end])
+        for part, output in zip(parts, outputs, strict=True)
+        for begin, end in ([(0, part.wet.shape[1])] if part.counting is None else part.counting)
+    ]
+    output, target = (np.concatenate([piece[side] for piece in pieces], axis=1) for side in (0, 1))
+    together = judge(output, target, rate, 0)
+    note = next((one.note for one in found.values() if one.note), "")
+    return replace(together, each={label: one.figures for label, one in found.items()}, note=note)
+
+
+def judge(
+    output: FloatArray,
+    target: FloatArray,
+    rate: int,
+    delay: int,
+    counting: Sequence[Stretch] | None = None,
+    clipped: bool = False,
+) -> Judgement:
+    """Every figure of one aligned pair ``(channels, time)``, over the stretches that are ``counting`` (None: all)."""
+    note, whole = "", ErrorSums()
+    if clipped:
+        note = "the recording was cut off at full scale, and so was the twin's output"
+    if counting is not None:
+        whole.add(output, target)
+        share = sum(end - begin for begin, end in counting) / max(1, target.shape[1])
+        if not counting:
+            raise PairError(
+                "the wet recording stands at full scale, or recovers from it, all along: nothing can be judged"
+            )
+        output, target = (np.concatenate([side[:, b:e] for b, e in counting], axis=1) for side in (output, target))
+        note += f"; {share:.0%} count: the rest stands still at full scale, or recovers from it"
     sums = ErrorSums()
     sums.add(output, target)
     table = sums.table
@@ -220,7 +355,9 @@ def judge(output: FloatArray, target: FloatArray, rate: int, delay: int) -> Judg
         "lsd": spectral.lsd(output, target),
         "mr_stft": spectral.mr_stft(output, target),
     }
-    return Judgement(target.shape[1] / rate, delay, figures)
+    if counting is not None:
+        figures["esr_whole"] = whole.esr
+    return Judgement(target.shape[1] / rate, delay, figures, note=note)
 
 
 def best_delay(output: FloatArray, wet: FloatArray, rate: int) -> int:

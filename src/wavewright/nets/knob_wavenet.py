@@ -22,8 +22,12 @@ and is trained, at the speed of a WaveNet without knobs, and it can be written a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wavewright.errors import SettingsError
@@ -154,16 +158,18 @@ class KnobWaveNet(Network):
         z = layer.before(x, c)  # (batch, mid, time)
         return layer.behind(x, shaping(z, u[:, u.shape[1] - z.shape[-1] :]), h, wanted)
 
-    def weights_at(self, positions: Tensor) -> dict[str, Tensor]:
-        """The weights, by name, of the WaveNet that this is at fixed ``positions`` (knobs,); differentiable."""
-        weights = dict(self.wavenet.named_parameters()) | dict(self.wavenet.named_buffers())
-        u = self.features(positions)  # (features)
-        names = [
+    def _layer_names(self) -> list[str]:
+        return [
             f"arrays.{index}.layers.{layer}"
             for index, array in enumerate(self.config.wavenet.arrays)
             for layer in range(len(array.dilations))
         ]
-        for name, shaping in zip(names, self.shapings, strict=True):
+
+    def weights_at(self, positions: Tensor) -> dict[str, Tensor]:
+        """The weights, by name, of the WaveNet that this is at fixed ``positions`` (knobs,); differentiable."""
+        weights = dict(self.wavenet.named_parameters()) | dict(self.wavenet.named_buffers())
+        u = self.features(positions)  # (features)
+        for name, shaping in zip(self._layer_names(), self.shapings, strict=True):
             assert isinstance(shaping, Shaping)
             if shaping.scale is not None:
                 factor = 1 + shaping.scale(u)  # (mid)
@@ -172,6 +178,34 @@ class KnobWaveNet(Network):
                 weights[f"{name}.conv.bias"] = weights[f"{name}.conv.bias"] * factor
             weights[f"{name}.conv.bias"] = weights[f"{name}.conv.bias"] + shaping.shift(u)
         return weights
+
+    @torch.no_grad()
+    def features_of(self, positions: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`features` of an array (…, knobs), as an array."""
+        return np.asarray(self.features(torch.from_numpy(positions).to(self.bend)).to("cpu", torch.float32).numpy())
+
+    @torch.no_grad()
+    def heard_as_inputs(self) -> WaveNet:
+        """The WaveNet that hears the features as further inputs, of one by concatenation: all that moves is in them.
+
+        Raises:
+            SettingsError: the knobs scale, too (FiLM).
+        """
+        if self.config.conditioning != "concat":
+            raise SettingsError([f"conditioning = {self.config.conditioning}: knobs that scale are no further inputs"])
+        features, config = self.config.features, self.config.wavenet
+        arrays = [replace(array, condition_size=array.condition_size + features) for array in config.arrays]
+        arrays[0] = replace(arrays[0], input_size=arrays[0].input_size + features)
+        wide = WaveNet(replace(config, arrays=tuple(arrays), controls=features))
+        weights = self.wavenet.state_dict()
+        entry = weights["arrays.0.rechannel.weight"]  # (channels, inputs, 1): the stream hears no knobs
+        weights["arrays.0.rechannel.weight"] = F.pad(entry, (0, 0, 0, features))
+        for name, shaping in zip(self._layer_names(), self.shapings, strict=True):
+            assert isinstance(shaping, Shaping)
+            mixer = weights[f"{name}.mixer.weight"]  # (mid, inputs, 1)
+            weights[f"{name}.mixer.weight"] = torch.cat([mixer, shaping.shift.weight[:, :, None]], dim=1)
+        wide.load_state_dict(weights)
+        return wide.eval()
 
     @torch.no_grad()
     def at(self, positions: Sequence[float]) -> WaveNet:
