@@ -14,13 +14,16 @@ from wavewright.jobs import pairs
 from wavewright.jobs.generate_settings import GenerateSettings, settings_for
 from wavewright.jobs.settings import EmulateSettings, starting_from
 from wavewright.jobs.settings import settings_for as emulate_settings_for
-from wavewright.nets.names import GENERATOR_NAMES, NETWORK_NAMES
+from wavewright.nets.names import FRAME_NAMES, GENERATOR_NAMES, NETWORK_NAMES
 from wavewright.settings import did_you_mean, from_mapping
 from wavewright.train.settings import BUDGETS, with_budget
 
+UNITS = {"bits": "bits a sample", "nats": "nats a number of a frame", "mse": "mean squared error"}
+"""What the goals of generators are counted in."""
+
 JOBS = {
     "emulate": "a dry and a wet recording become a digital twin of the device",
-    "generate": "a folder of sounds becomes new sound, sample by sample",
+    "generate": "a folder of sounds becomes new sound, sample by sample or frame by frame",
 }
 
 
@@ -158,7 +161,7 @@ def _capture(arguments: EmulateArguments) -> pairs.Capture | None:
 def train_generate(words: Sequence[str]) -> int:
     """``wavewright train generate FOLDER -o RUN``."""
     network, size = value_of(words, "--network") or "sample-wavenet", value_of(words, "--size") or ""
-    known = network in GENERATOR_NAMES
+    known = network in {**GENERATOR_NAMES, **FRAME_NAMES}
     start = settings_for(network, int(size) if size.isdecimal() else None) if known else GenerateSettings()
     kept = _kept_settings("generate", GenerateSettings, words) or start
     arguments = parse(GenerateArguments, "train generate", words, kept)
@@ -186,14 +189,15 @@ def train_generate(words: Sequence[str]) -> int:
         voice.say(f"stopped after {outcome.step} steps; go on with: wavewright train generate -o {run} --resume")
     elif outcome.best is not None:
         voice.say(
-            f"{run}: {outcome.best:.3f} bits a sample on held-out sounds, after {outcome.seconds / 60:.1f} minutes",
+            f"{run}: {outcome.best:.3f} {UNITS[outcome.goal]} on held-out sounds, "
+            f"after {outcome.seconds / 60:.1f} minutes",
             f"next: wavewright sample {run} -o NEW.wav, wavewright evaluate {run}, wavewright report {run}",
         )
     voice.result(
         {
             "run": str(run),
             "status": outcome.status,
-            "best_bits": outcome.best,
+            f"best_{outcome.goal}": outcome.best,
             "best_step": outcome.best_step,
             "steps": outcome.step,
             "seconds": outcome.seconds,

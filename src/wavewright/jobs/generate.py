@@ -24,12 +24,15 @@ from wavewright.engine import fused_wavenet
 from wavewright.engine.generator_training import mean_nats
 from wavewright.engine.sampler import Choice, Sampler
 from wavewright.errors import RunError, SettingsError
+from wavewright.jobs.frame_material import fitted
+from wavewright.jobs.frame_task import FrameTask
 from wavewright.jobs.generate_settings import JOB, STORE, GenerateSettings
 from wavewright.jobs.material import Material, files_of, kept_material, prepare, staged, tell_of
 from wavewright.nets import registry
 from wavewright.nets.contract import Network, State
 from wavewright.nets.distributions import Softmax
 from wavewright.nets.generator import Generator
+from wavewright.nets.names import FRAME_NAMES
 from wavewright.nets.sample_wavenet import SampleWaveNet
 from wavewright.settings import problems_of, to_mapping
 from wavewright.train.distributed import choose_device
@@ -102,6 +105,10 @@ class GenerateTask:
             "": material.excerpts(_some(material.held_out, material.corpus.rate)),
             "train_": material.excerpts(_some(material.learned, material.corpus.rate)),
         }
+
+    def move(self, folder: Path) -> None:
+        """The store lies at ``folder`` from now on."""
+        self.material = self.material.moved(folder)
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, ...]:
         """``x`` (batch, 1 + controls, context + window), ``codes`` and whether they count, both (batch, window).
@@ -243,7 +250,7 @@ class Begun:
     """A run that is about to train."""
 
     run: RunFolder
-    task: GenerateTask
+    task: GenerateTask | FrameTask
 
 
 def begin(
@@ -265,8 +272,7 @@ def begin(
     with staged(folder) as place:
         material = prepare(sources, place, settings, progress)
         tell_of(material, reporter)
-        network = new_network(settings, material)
-        task = GenerateTask(network, material, settings)  # refuses what cannot be learned, before anything is kept
+        task = _task(material, settings)  # refuses what cannot be learned, before anything is kept
         extra = {
             "sources": [str(source.resolve()) for source in sources],
             "encoding": to_mapping(material.encoding),
@@ -275,12 +281,13 @@ def begin(
             "skipped": [{"path": str(one.path), "why": one.why} for one in material.corpus.skipped],
             "median_seconds": _median_seconds(material),
             "class_seconds": {name: _median_seconds(material, name) for name in material.controls.classes},
+            **({"frames": task.measured.facts} if isinstance(task, FrameTask) else {}),
         }
         run = RunFolder.create(
             folder,
             job=JOB,
             settings=to_mapping(settings),
-            network=registry.config_of(network),
+            network=registry.config_of(task.network),
             rate=material.corpus.rate,
             data=files_of(sources),
             extra=extra,
@@ -288,8 +295,15 @@ def begin(
         )
         if own_rank() == 0 and place.exists():
             place.rename(run.path / STORE)
-            task.material = material.moved(run.path / STORE)
+            task.move(run.path / STORE)
     return Begun(run, task)
+
+
+def _task(material: Material, settings: GenerateSettings) -> GenerateTask | FrameTask:
+    """What is learned, by the network's family."""
+    if settings.network in FRAME_NAMES:
+        return FrameTask(fitted(material, settings), settings)
+    return GenerateTask(new_network(settings, material), material, settings)
 
 
 def _median_seconds(material: Material, label: str | None = None) -> float:
@@ -320,7 +334,7 @@ def resume(folder: Path, settings: GenerateSettings, reporter: Reporter) -> Outc
     run.refuse_changed_data()
     run.settle(to_mapping(settings))
     material = kept_material(run, settings)
-    task = GenerateTask(new_network(settings, material), material, settings)
+    task = _task(material, settings)
     return learn(Begun(run, task), settings, reporter, resume=True)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from wavewright.audio import files
 from wavewright.audio.instruments import hat, kick_808, plucked_string, snare
 from wavewright.audio.recording import FloatArray, Recording
-from wavewright.jobs import generate, generate_report, sampling
+from wavewright.jobs import drawing, generate, generate_report
 from wavewright.jobs.generate_settings import GenerateSettings, SampleSettings
 from wavewright.jobs.generator import open_generator
 from wavewright.train.progress import Reporter
@@ -80,7 +80,7 @@ def generate_demo(
     say(f"3/4  {NEW} new sounds: {new}")
     opened = open_generator(run)
     new.mkdir(exist_ok=True)
-    done = sampling.sample(opened, SampleSettings(count=NEW), new, force=force, tell=lambda line: say(f"     {line}"))
+    done = drawing.sample(opened, SampleSettings(count=NEW), new, force=force, tell=lambda line: say(f"     {line}"))
     for written in done.written:
         say(f"     {written.path.name}: {written.drawn.label}, {written.drawn.bits:.2f} bits a sample")
 

@@ -16,9 +16,10 @@ from wavewright.data.controls import BETWEEN
 from wavewright.data.corpus import Corpus, Labels, Sound
 from wavewright.engine import sampler
 from wavewright.errors import DataError
-from wavewright.jobs import generate, sampling
+from wavewright.jobs import frame_judge, frame_sampling, generate, sampling
+from wavewright.jobs.frame_judge import FramePrediction
 from wavewright.jobs.generate_settings import SampleSettings, class_parts
-from wavewright.jobs.generator import OpenGenerator
+from wavewright.jobs.generator import OpenFrames, OpenGenerator
 from wavewright.jobs.material import Material
 from wavewright.jobs.sample_request import request
 from wavewright.jobs.sampling import Drawn
@@ -81,13 +82,15 @@ class Prediction:
     seconds: float
 
 
-def predict(opened: OpenGenerator, folder: Path | None = None) -> Prediction:
+def predict(opened: OpenGenerator | OpenFrames, folder: Path | None = None) -> Prediction | FramePrediction:
     """Bits a sample on the run's own held-out sounds, or on all sounds in ``folder``, beside the floors.
 
     Raises:
         AudioFileError, DataError: ``folder`` holds nothing that can be judged.
     """
     with _judged(opened, folder) as (material, sounds):
+        if isinstance(opened, OpenFrames):
+            return frame_judge.predict(opened, material, sounds)
         score = generate.judge(opened.network, material.excerpts(sounds))
         return Prediction(
             score,
@@ -99,7 +102,7 @@ def predict(opened: OpenGenerator, folder: Path | None = None) -> Prediction:
 
 
 @contextmanager
-def _judged(opened: OpenGenerator, folder: Path | None) -> Iterator[tuple[Material, Sequence[Sound]]]:
+def _judged(opened: OpenGenerator | OpenFrames, folder: Path | None) -> Iterator[tuple[Material, Sequence[Sound]]]:
     """The material and the sounds to judge: those held out, or others, laid down for the moment."""
     if folder is None:
         yield opened.material, opened.material.held_out
@@ -163,7 +166,7 @@ class Outputs:
 
 
 def listen(
-    opened: OpenGenerator,
+    opened: OpenGenerator | OpenFrames,
     count: int = 16,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -176,19 +179,33 @@ def listen(
     material = opened.material
     followed = material.held_out[0].path if opened.controls.envelope else None
     settings = SampleSettings(seconds=seconds, count=count, seed=seed, redraw=0, envelope=followed)
-    wanted = request(opened, settings)
-    drawn = sampling.best(opened, wanted, sampling.Count(progress, wanted.frames * count))
+    length, drawn = _drawn(opened, settings, progress)
     learned, held_out = ([material.sound(sound) for sound in part] for part in (material.learned, material.held_out))
     made = [one.sound for one in drawn]
-    judge = Judge(learned, held_out, opened.rate, wanted.frames, count, seed=seed)
+    judge = Judge(learned, held_out, opened.rate, length, count, seed=seed)
     return Outputs(tuple(drawn), judge.judge(made), settings)
+
+
+def _drawn(
+    opened: OpenGenerator | OpenFrames, settings: SampleSettings, progress: Callable[[int, int], None] | None
+) -> tuple[int, list[Drawn]]:
+    """New sounds, and how many samples they have: about, where the network says when a sound is over."""
+    if isinstance(opened, OpenFrames):
+        asked = frame_sampling.request(opened, settings)
+        count = sampling.Count(progress, asked.samples * len(asked.labels))
+        drawn = frame_sampling.best(opened, asked, count)
+        return int(np.median([len(one.sound) for one in drawn])), drawn
+    wanted = request(opened, settings)
+    return wanted.frames, sampling.best(opened, wanted, sampling.Count(progress, wanted.frames * settings.count))
 
 
 # ── figures with their meaning, for tables ────────────────────────────────────────────────────────────────────────
 
 
-def figures_of_prediction(predicted: Prediction) -> dict[str, tuple[float, str]]:
+def figures_of_prediction(predicted: Prediction | FramePrediction) -> dict[str, tuple[float, str]]:
     """Name → value and what it says."""
+    if isinstance(predicted, FramePrediction):
+        return predicted.figures
     found = {
         "bits": (predicted.score.bits, "a sample, on average; lower is better"),
         "lpc_floor": (predicted.beside.lpc, "bits of a linear predictor that adapts along each sound"),

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from wavewright.atomic import refuse_existing
-from wavewright.jobs import generate_judge
+from wavewright.jobs import frame_judge, generate_judge
+from wavewright.jobs.frame_judge import FramePrediction
 from wavewright.jobs.generate_judge import Outputs, Prediction
-from wavewright.jobs.generator import OpenGenerator, open_generator
+from wavewright.jobs.generator import OpenFrames, OpenGenerator, open_generator
 from wavewright.metrics.judgement import Judgement
 from wavewright.metrics.memorisation import Nearest
 from wavewright.report.generated import GeneratorPage, Heard, Judged, Neighbour, curves_of, generator_report
@@ -86,7 +87,8 @@ def write(
         figures=figures(predicted, outputs),
         loss=loss,
         accuracy=accuracy,
-        floors={"linear predictor": predicted.beside.lpc, "how often codes occur": predicted.beside.unigram},
+        floors=_floors(predicted),
+        unit="bits a sample" if isinstance(predicted, Prediction) else frame_judge.MEANING[predicted.goal],
         ordinary=[(one.correlation, one.distance) for one in outputs.held_out_nearest],
         events=[row for row in rows if "event" in row],
         settings=opened.run.settings,
@@ -96,8 +98,24 @@ def write(
     return place
 
 
-def figures(predicted: Prediction, outputs: Outputs) -> list[Judged]:
+def _floors(predicted: Prediction | FramePrediction) -> dict[str, float]:
+    """What the loss is drawn beside."""
+    if isinstance(predicted, FramePrediction):
+        return {"last frame again": predicted.repeated, "mean frame": predicted.mean}
+    return {"linear predictor": predicted.beside.lpc, "how often codes occur": predicted.beside.unigram}
+
+
+def figures(predicted: Prediction | FramePrediction, outputs: Outputs) -> list[Judged]:
     """Each figure beside that of real sounds, or of those who have learned next to nothing."""
+    if isinstance(predicted, FramePrediction):
+        cost = Judged(
+            "Cost of a frame",
+            predicted.cost,
+            predicted.repeated,
+            frame_judge.MEANING[predicted.goal],
+            "last frame again",
+        )
+        return [cost, *judged(outputs.judgement), *_shares(outputs)]
     score = predicted.score
     rows = [
         Judged(
@@ -109,7 +127,11 @@ def figures(predicted: Prediction, outputs: Outputs) -> list[Judged]:
         rows.append(Judged("Guessed right", f"{score.accuracy:.1%}", None, "samples whose likeliest code was right"))
     if predicted.int8_bits is not None:
         rows.append(Judged("Cost of int8", predicted.int8_bits, None, "bits a sample more with int8 weights"))
-    return rows + [
+    return rows + _shares(outputs)
+
+
+def _shares(outputs: Outputs) -> list[Judged]:
+    return [
         Judged(f"Share {name}", f"{share:.0%}", None, "of the new sounds, drawn once")
         for name, share in outputs.faults.items()
     ]
@@ -129,7 +151,7 @@ def judged(judgement: Judgement) -> list[Judged]:
     ]
 
 
-def _neighbour(opened: OpenGenerator, nearest: Nearest, length: int) -> Neighbour:
+def _neighbour(opened: OpenGenerator | OpenFrames, nearest: Nearest, length: int) -> Neighbour:
     """The training sound under a new one, as long as that, silence where it has nothing."""
     sound = opened.material.learned[nearest.sound]
     under = nearest.aligned(opened.material.sound(sound), length)

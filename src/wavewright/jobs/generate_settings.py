@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wavewright.errors import SettingsError
-from wavewright.nets.names import GENERATOR_NAMES
+from wavewright.jobs.frame_settings import HIGHEST_FRAME_RATE, FrameSampleSettings, FrameSettings, document_recipe
+from wavewright.nets.names import FRAME_NAMES, GENERATOR_NAMES
 from wavewright.settings import setting
 from wavewright.train.settings import TrainSettings
 
@@ -20,6 +21,12 @@ STORE = "data"
 
 HIGHEST_RATE = 16_000
 """Hz to which a corpus of a higher rate is brought where none is asked for: every sample is a step of the network."""
+
+
+def highest_rate(network: str) -> int:
+    """The same for a network by name: those that go frame by frame may have more."""
+    return HIGHEST_FRAME_RATE if network in FRAME_NAMES else HIGHEST_RATE
+
 
 OWN_CHANNELS = 16
 """Of a WaveNet that is not told its width."""
@@ -35,7 +42,7 @@ CLASSES = ("none", "folder", "name")
 class GenerateSettings:
     """New sound from a folder of sounds, one sample after the other. The defaults work untouched."""
 
-    network: str = setting("sample-wavenet", "which network", choices=GENERATOR_NAMES)
+    network: str = setting("sample-wavenet", "which network", choices=(*GENERATOR_NAMES, *FRAME_NAMES))
     size: int | None = setting(None, "its width: units or channels a layer; absent for its own", low=1, high=4096)
     layers: int | None = setting(None, "how many layers it has; absent for its own", low=1, high=200)
     rate: int | None = setting(
@@ -65,6 +72,7 @@ class GenerateSettings:
     batch: int | None = setting(
         None, "sequences a step, for each process; absent: what suits the network", low=1, high=4096
     )
+    frame: FrameSettings = field(default_factory=FrameSettings)
     train: TrainSettings = field(default_factory=lambda: TrainSettings(learning_rate=0.015))
 
 
@@ -101,6 +109,14 @@ def settings_for(network: str, size: int | None = None) -> GenerateSettings:
             return plain
         rate = WIDE_RATE / size
         return replace(plain, train=replace(plain.train, learning_rate=rate))
+    if network in FRAME_NAMES:
+        frame = document_recipe() if network == "frame-lstm" else FrameSettings()
+        return GenerateSettings(
+            network=network,
+            onset=network != "frame-lstm",
+            frame=frame,
+            train=TrainSettings(optimizer="adam", learning_rate=0.003),
+        )
     return GenerateSettings(network=network, train=TrainSettings(optimizer="adam", learning_rate=0.004))
 
 
@@ -131,6 +147,7 @@ class SampleSettings:
         "float32", "arithmetic of the sampler: exact, or int8, several times faster", choices=WEIGHTS
     )
     redraw: int = setting(2, "how often a sound that is silent, noise or a loop is drawn again", low=0, high=100)
+    frame: FrameSampleSettings = field(default_factory=FrameSampleSettings)
 
 
 def temperature_points(text: str) -> tuple[tuple[float, float], ...]:

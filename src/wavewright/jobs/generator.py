@@ -11,12 +11,15 @@ import numpy as np
 
 from wavewright.data.controls import Controls
 from wavewright.data.encoding import Encoding
+from wavewright.data.frames import Cutting
 from wavewright.errors import ModelFileError, RunError
+from wavewright.jobs.frame_material import FrameMaterial, character_of, cutting_of
 from wavewright.jobs.generate_settings import JOB, GenerateSettings
 from wavewright.jobs.material import Material, controls_of, kept_material
 from wavewright.jobs.trained import trained_network
 from wavewright.metrics.faults import Reference
 from wavewright.nets import registry
+from wavewright.nets.frame_generator import FrameGenerator
 from wavewright.nets.generator import Generator
 from wavewright.settings import from_mapping
 from wavewright.train import model_file
@@ -27,13 +30,11 @@ REFERENCE_SOUNDS = 64
 
 
 @dataclass(frozen=True)
-class OpenGenerator:
-    """A network ready to draw, and how its codes become sound."""
+class OpenRun:
+    """A run of the job, whatever its network."""
 
     run: RunFolder
-    network: Generator
     settings: GenerateSettings
-    encoding: Encoding
     controls: Controls
 
     @property
@@ -66,7 +67,38 @@ class OpenGenerator:
         return kept_material(self.run, self.settings)
 
 
-def open_generator(path: Path) -> OpenGenerator:
+@dataclass(frozen=True)
+class OpenGenerator(OpenRun):
+    """A network that goes sample by sample ready to draw, and how its codes become sound."""
+
+    network: Generator
+    encoding: Encoding
+
+
+@dataclass(frozen=True)
+class OpenFrames(OpenRun):
+    """A network that goes frame by frame ready to draw, and how its frames become sound."""
+
+    network: FrameGenerator
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What belongs to the network and is no weight."""
+        return dict(self.run.info["extra"]["frames"])
+
+    @cached_property
+    def cutting(self) -> Cutting:
+        """How sound is cut into frames."""
+        return cutting_of(self.network, self.settings.frame, self.rate, self.facts)
+
+    @cached_property
+    def measured(self) -> FrameMaterial:
+        """The sounds it was trained on and those held out, as the network hears them."""
+        character, classes = character_of(self.network, self.facts), self.material.corpus.labels
+        return FrameMaterial(self.material, self.settings.frame, self.cutting, character, classes, self.settings.onset)
+
+
+def open_generator(path: Path) -> OpenGenerator | OpenFrames:
     """The generator in a run folder.
 
     Raises:
@@ -76,12 +108,22 @@ def open_generator(path: Path) -> OpenGenerator:
     if run.job != JOB:
         raise RunError(f"run {path} belongs to the job {run.job}, not {JOB}; name a run of train generate")
     network = trained_network(run)
-    if not isinstance(network, Generator):
-        raise ModelFileError(f"{run.model} holds a network that continues no sound; train again")
     settings = from_mapping(GenerateSettings, run.settings)
     extra = run.info["extra"]
     controls = controls_of(settings, int(run.rate or 0), extra["classes"])
-    return OpenGenerator(run, network, settings, from_mapping(Encoding, extra["encoding"]), controls)
+    if isinstance(network, FrameGenerator):
+        return OpenFrames(run, settings, controls, network)
+    if not isinstance(network, Generator):
+        raise ModelFileError(f"{run.model} holds a network that continues no sound; train again")
+    return OpenGenerator(run, settings, controls, network, from_mapping(Encoding, extra["encoding"]))
+
+
+def _described(opened: OpenGenerator | OpenFrames) -> dict[str, Any]:
+    """How sound becomes codes or frames."""
+    if isinstance(opened, OpenFrames):
+        frame = opened.settings.frame
+        return {"frames": frame.frames, "frame_size": frame.frame_size, "numbers": opened.cutting.numbers}
+    return {"quantization": opened.encoding.quantization, "pre_emphasis": opened.encoding.pre_emphasis}
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -97,8 +139,7 @@ def describe(path: Path) -> dict[str, Any]:
         "weights": sum(parameter.numel() for parameter in opened.network.parameters()),
         "receptive_field": opened.network.receptive_field,
         "rate": opened.rate,
-        "quantization": opened.encoding.quantization,
-        "pre_emphasis": opened.encoding.pre_emphasis,
+        **_described(opened),
         "classes": "; ".join(", ".join(values) for values in opened.controls.parts) or None,
         "step": saved.step,
         **saved.figures,

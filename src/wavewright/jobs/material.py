@@ -17,7 +17,7 @@ from wavewright.data.corpus import Corpus, Labels, Sound, hold_out, is_store
 from wavewright.data.encoding import Encoding
 from wavewright.data.excerpts import Excerpts
 from wavewright.data.store import Store
-from wavewright.jobs.generate_settings import HIGHEST_RATE, STORE, GenerateSettings, class_parts
+from wavewright.jobs.generate_settings import STORE, GenerateSettings, class_parts, highest_rate
 from wavewright.train.progress import Reporter
 from wavewright.train.run import RunFolder, own_rank
 
@@ -59,7 +59,13 @@ def prepare(
     """
     labels = Labels(settings.classes, class_parts(settings.class_part))
     corpus = Corpus.create(
-        store, sources, rate=settings.rate, highest=HIGHEST_RATE, labels=labels, force=True, progress=progress
+        store,
+        sources,
+        rate=settings.rate,
+        highest=highest_rate(settings.network),
+        labels=labels,
+        force=True,
+        progress=progress,
     )
     return material_of(corpus, settings)
 

@@ -311,10 +311,10 @@ def _writer(opened: OpenGenerator, wanted: Request, path: Path, force: bool) -> 
     frames = wanted.frames
     if wanted.prompt is not None and wanted.settings.with_prompt:
         frames += len(wanted.prompt.sound)
-    return files.Writer(path, opened.rate, 1, subtype=_subtype(path), force=force, frames=frames)
+    return files.Writer(path, opened.rate, 1, subtype=subtype(path), force=force, frames=frames)
 
 
-def _subtype(path: Path) -> str | None:
+def subtype(path: Path) -> str | None:
     """16 bits where the format has them: the network draws no more."""
     return "PCM_16" if path.suffix.lower() in (".wav", ".flac", ".aiff", ".aif") else None
 

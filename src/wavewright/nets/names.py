@@ -17,7 +17,7 @@ NETWORK_NAMES: dict[str, str] = {
     "window-linear": "half a second at once through a matrix of rank 1,000: a baseline; looks half a second ahead",
     "window-dense": "half a second at once through 1,000 hidden units: a baseline; looks half a second ahead",
     "conv-deconv": "64 filters of 64 samples there and back, a hidden layer between; looks 63 samples ahead",
-    "conv-deconv-multi": "the same with filters of 16, 64 and 256 samples side by side; looks 255 samples ahead",
+    "conv-deconv-multi": "24 filters each of 16, 64 and 128 samples side by side; looks 127 samples ahead",
 }
 """The networks that make one sound of another, for `wavewright.nets.registry.build`, in the order of help."""
 
@@ -27,4 +27,11 @@ GENERATOR_NAMES: dict[str, str] = {
     "sample-rnn": "SampleRNN in three tiers: recurrent over frames of 16 and of 4 samples, then sample by sample",
     "sample-rnn-two-tier": "SampleRNN in two tiers: recurrent over frames of 16 samples, then sample by sample",
 }
-"""The same for the networks that continue a sound."""
+"""The same for the networks that continue a sound sample by sample."""
+
+FRAME_NAMES: dict[str, str] = {
+    "frame-mixture": "LSTMs over frames and a mixture of normal distributions: learns when a sound ends, stays quiet",
+    "frame-tokens": "LSTMs over frames that were made into codes by residual k-means, a softmax for each codebook",
+    "frame-lstm": "GRUV's: dense, stacked LSTMs, dense; predicts one frame by squared error, as ten years ago",
+}
+"""The same for those that go frame by frame."""

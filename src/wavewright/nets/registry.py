@@ -16,7 +16,13 @@ from wavewright.errors import ModelFileError, SettingsError
 from wavewright.nets.audio_rnn import AudioRNN, AudioRNNConfig
 from wavewright.nets.contract import Network
 from wavewright.nets.conv_deconv import ConvDeconv, ConvDeconvConfig
+from wavewright.nets.frame_config import FrameLSTMConfig
+from wavewright.nets.frame_lstm import FrameLSTM
+from wavewright.nets.frame_mixture import FrameMixture
+from wavewright.nets.frame_tokens import FrameTokens
 from wavewright.nets.gated_wavenet import GatedWaveNet, GatedWaveNetConfig
+from wavewright.nets.knob_wavenet import KnobWaveNet
+from wavewright.nets.knob_wavenet_config import read_knob_wavenet
 from wavewright.nets.linear import Linear, LinearConfig
 from wavewright.nets.plain_settings import read_settings, read_wavenet, shown
 from wavewright.nets.recurrent import GRU, LSTM, RecurrentConfig
@@ -47,6 +53,7 @@ SINGLE: dict[str, tuple[Callable[[Any], Network], Any]] = {
 
 KINDS: dict[str, Kind] = {
     "wavenet": Kind(WaveNet, read_wavenet),
+    "knob-wavenet": Kind(KnobWaveNet, read_knob_wavenet),
     "a2": Kind(Slimmable, lambda values: from_mapping(SlimmableConfig, values)),
     **{name: Kind(network, partial(from_mapping, type(config))) for name, (network, config) in SINGLE.items()},
     "window": Kind(WindowRegressor, lambda values: from_mapping(WindowConfig, values)),
@@ -54,6 +61,9 @@ KINDS: dict[str, Kind] = {
     "audio-rnn": Kind(AudioRNN, lambda values: from_mapping(AudioRNNConfig, values)),
     "sample-wavenet": Kind(SampleWaveNet, lambda values: from_mapping(SampleWaveNetConfig, values)),
     "sample-rnn": Kind(SampleRNN, lambda values: from_mapping(SampleRNNConfig, values)),
+    "frame-lstm": Kind(FrameLSTM, lambda values: from_mapping(FrameLSTMConfig, values)),
+    "frame-tokens": Kind(FrameTokens, lambda values: from_mapping(FrameLSTMConfig, values)),
+    "frame-mixture": Kind(FrameMixture, lambda values: from_mapping(FrameLSTMConfig, values)),
 }
 """Every architecture, by the name that run folders keep."""
 
@@ -64,11 +74,14 @@ NETWORKS: dict[str, tuple[str, Any]] = {
     "window-linear": ("window", WindowConfig()),
     "window-dense": ("window", WindowConfig(activation="relu")),
     "conv-deconv": ("conv-deconv", ConvDeconvConfig()),
-    "conv-deconv-multi": ("conv-deconv", ConvDeconvConfig(filter_sizes=(16, 64, 256))),
+    "conv-deconv-multi": ("conv-deconv", ConvDeconvConfig(width=24, filter_sizes=(16, 64, 128))),
     "audio-rnn": ("audio-rnn", AudioRNNConfig()),
     "sample-wavenet": ("sample-wavenet", SampleWaveNetConfig()),
     "sample-rnn": ("sample-rnn", SampleRNNConfig()),
     "sample-rnn-two-tier": ("sample-rnn", SampleRNNConfig(frame_sizes=(16,))),
+    "frame-mixture": ("frame-mixture", FrameLSTMConfig(mixtures=2)),
+    "frame-tokens": ("frame-tokens", FrameLSTMConfig(codebooks=4, tokens=64)),
+    "frame-lstm": ("frame-lstm", FrameLSTMConfig()),
 }
 """Name → kind and settings, for all that `build` builds."""
 

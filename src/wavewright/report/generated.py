@@ -97,6 +97,8 @@ class GeneratorPage:
     events: Sequence[Mapping[str, Any]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     run: str = "RUN"
+    unit: str = "bits a sample"
+    """Of the loss."""
     foot: str = ""
 
 
@@ -147,7 +149,7 @@ def curves_of(rows: Iterable[Mapping[str, Any]]) -> tuple[list[Curve], list[Curv
         return []
 
     return (
-        curve("training", "train_bits", "loss") + curve("validation", "bits"),
+        curve("training", "train_bits", "train_nats", "train_mse", "loss") + curve("validation", "bits", "nats", "mse"),
         curve("training", "train_accuracy") + curve("validation", "accuracy"),
     )
 
@@ -240,7 +242,7 @@ def _written(value: float | str | None) -> str:
 
 
 def _training(given: GeneratorPage) -> str:
-    drawn = _curves(given.loss, "Loss", "bits a sample", given.floors, "lowest", min)
+    drawn = _curves(given.loss, "Loss", given.unit, given.floors, "lowest", min)
     drawn += _curves(given.accuracy, "Accuracy", "share guessed right", {}, "highest", max)
     events = training.events(given.events)
     return f'<div class="pair">{drawn}</div>{events}' if drawn else events

@@ -1,0 +1,82 @@
+"""What a frame generator is told beside the frames: a sound's class, its character, its age, the place in the bar.
+
+The class is one channel for each, the character as many numbers as `wavewright.data.character` gives, the age the time
+since the sound began as `wavewright.data.controls.since_onset` tells it. The beat is told
+by four channels: cosine and sine of the place within the beat and within the bar, so that the end of one bar is next to
+the beginning of the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wavewright.audio.recording import FloatArray
+from wavewright.data.controls import since_onset
+
+BEATS_A_BAR = 4
+BEAT_CHANNELS = 4
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A steady beat: frame 0 lies ``first`` beats behind the beginning of a bar, each frame is ``step`` beats long.
+
+    >>> Beat(first=0.0, step=0.25).signal(0, 5).round(2).tolist()[0][:3]
+    [1.0, 0.0, -1.0]
+    """
+
+    first: float
+    step: float
+
+    @classmethod
+    def at(cls, beats_per_minute: float, hop: int, rate: int, first_seconds: float = 0.0) -> Beat:
+        """The beat of a tempo, a bar beginning ``first_seconds`` behind the start of the sound."""
+        a_second = beats_per_minute / 60
+        return cls(-first_seconds * a_second, a_second * hop / rate)
+
+    def signal(self, first: int, count: int) -> FloatArray:
+        """``(BEAT_CHANNELS, count)`` of the frames from ``first`` on."""
+        beats = 2 * np.pi * (self.first + self.step * np.arange(first, first + count))
+        bars = beats / BEATS_A_BAR
+        return np.stack([np.cos(beats), np.sin(beats), np.cos(bars), np.sin(bars)]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class FrameControls:
+    """Of one sound: ``still`` ``(n,)`` channels that stay as they are (class, character), its age in steps of ``age``
+    seconds a frame where that is told, and a beat if it has one."""
+
+    still: FloatArray
+    age: float | None = None
+    beat: Beat | None = None
+
+    @classmethod
+    def of(
+        cls,
+        label: str | None,
+        classes: tuple[str, ...],
+        character: FloatArray,
+        age: float | None = None,
+        beat: Beat | None = None,
+    ) -> FrameControls:
+        """Of a sound of class ``label`` among ``classes``."""
+        told = np.zeros(len(classes), np.float32)
+        if classes:
+            told[classes.index(str(label))] = 1
+        return cls(np.concatenate([told, character]).astype(np.float32), age, beat)
+
+    @property
+    def count(self) -> int:
+        """Channels."""
+        return len(self.still) + (self.age is not None) + (BEAT_CHANNELS if self.beat is not None else 0)
+
+    def signal(self, first: int, count: int) -> FloatArray:
+        """Controls ``(channels, count)`` of the frames from ``first`` on."""
+        parts = [np.repeat(self.still[:, None], count, axis=1)]
+        if self.age is not None:
+            parts.append(since_onset(np.maximum(0, np.arange(first, first + count)) * self.age)[np.newaxis])
+        if self.beat is not None:
+            parts.append(self.beat.signal(first, count))
+        return np.concatenate(parts)

@@ -1,0 +1,307 @@
+"""Five ways to cut sound into frames of numbers, and the way back: what a frame generator hears and says.
+
+- `RawFrames`: the samples themselves. Lossless; what does not fit at a joint clicks.
+- `SpectrumFrames`: each block's Fourier transform, real and imaginary parts side by side. Lossless, clicks as well.
+- `MdctFrames`: the modified cosine transform. Lossless, and overlapping, so that nothing clicks.
+- `MelFrames`, `CepstrumFrames`: log-mel levels and their cosine transform (MFCC). Without phases, which
+  `wavewright.audio.griffin_lim` makes up.
+
+Frames are ``(frames, size)`` float32. The way back goes block by block: a `Synthesiser` takes frames as they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dct, idct, irfft, rfft
+
+from wavewright.audio.griffin_lim import griffin_lim
+from wavewright.audio.mdct import mdct, unfolded
+from wavewright.audio.recording import FloatArray
+from wavewright.audio.spectra import mel_matrix, stft
+from wavewright.errors import SettingsError
+
+FRAME_KINDS = ("mdct", "raw", "fft", "log-mel", "mfcc")
+
+QUIETEST = 1e-5
+"""Magnitude in a mel band below which nothing is told apart: about −100 dB."""
+
+_OVERLAP = 4  # windows of the kinds without phases are so many hops long
+_PIECE = 64  # frames whose phases are found together
+_KNOWN = 8  # frames before them that are heard already
+
+
+class Synthesiser(Protocol):
+    """Turns frames into sound as they come."""
+
+    def push(self, frames: FloatArray, last: bool = False) -> FloatArray:
+        """The samples ``(n,)`` that are finished with these ``(m, size)`` frames; with ``last`` all that remain."""
+        ...
+
+
+class FrameKind(Protocol):
+    """A way to cut sound into frames."""
+
+    @property
+    def hop(self) -> int:
+        """Samples from frame to frame."""
+
+    @property
+    def size(self) -> int:
+        """Numbers in a frame."""
+
+    @property
+    def overlap(self) -> int:
+        """How many frames to either side have samples in common with a frame."""
+
+    @property
+    def linear(self) -> bool:
+        """Whether a sound twice as loud has frames twice as large."""
+
+    def analyse(self, x: FloatArray) -> FloatArray:
+        """Frames ``(frames, size)`` of a sound ``(time,)``."""
+        ...
+
+    def synthesiser(self) -> Synthesiser:
+        """A new one, at the beginning of a sound."""
+        ...
+
+
+def frame_kind(name: str, hop: int, rate: int, *, bands: int = 80, coefficients: int = 40) -> FrameKind:
+    """The kind of that name.
+
+    ``hop`` samples a frame, at ``rate`` Hz; ``bands`` of the mel scale, ``coefficients`` of an MFCC.
+
+    >>> frame_kind("mdct", 256, 16_000).size
+    256
+
+    Raises:
+        SettingsError: an unknown name, or numbers that do not go together.
+    """
+    problems = []
+    if name not in FRAME_KINDS:
+        problems.append(f"setting frames = {name!r}: allowed: {', '.join(FRAME_KINDS)}")
+    if hop < 2 or hop % 2:
+        problems.append(f"setting frame_size = {hop}: must be an even number of samples, at least 2")
+    if name == "mfcc" and coefficients > bands:
+        problems.append(f"setting coefficients = {coefficients}: there are only {bands} bands to take them from")
+    if name in ("log-mel", "mfcc") and bands > 2 * hop:
+        problems.append(f"setting bands = {bands}: frames of {hop} samples tell {2 * hop} apart at most")
+    if problems:
+        raise SettingsError(problems)
+    if name == "raw":
+        return RawFrames(hop)
+    if name == "fft":
+        return SpectrumFrames(hop)
+    if name == "mdct":
+        return MdctFrames(hop)
+    mel = MelFrames(hop, rate, bands)
+    return mel if name == "log-mel" else CepstrumFrames(mel, coefficients)
+
+
+def lossless(kind: FrameKind, x: FloatArray) -> FloatArray:
+    """There and back again: ``x`` ``(time,)`` itself for the first three kinds, what is left of it for the others."""
+    return kind.synthesiser().push(kind.analyse(x), last=True)[: len(x)]
+
+
+def _blocks(x: FloatArray, hop: int) -> FloatArray:
+    """``x`` ``(time,)`` in blocks ``(frames, hop)``, silence behind its end."""
+    return np.pad(x, (0, -len(x) % hop)).astype(np.float32).reshape(-1, hop)
+
+
+class _Each:
+    """A synthesiser for kinds whose frames do not overlap."""
+
+    def __init__(self, samples: Callable[[FloatArray], FloatArray]) -> None:
+        self._samples = samples
+
+    def push(self, frames: FloatArray, last: bool = False) -> FloatArray:
+        return self._samples(frames).ravel()
+
+
+class RawFrames:
+    """``hop`` samples a frame.
+
+    >>> RawFrames(4).analyse(np.arange(6, dtype=np.float32)).tolist()
+    [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 0.0, 0.0]]
+    """
+
+    linear = True
+    overlap = 0
+
+    def __init__(self, hop: int) -> None:
+        self.hop = self.size = hop
+
+    def analyse(self, x: FloatArray) -> FloatArray:
+        return _blocks(x, self.hop)
+
+    def synthesiser(self) -> Synthesiser:
+        return _Each(lambda frames: frames)
+
+
+class SpectrumFrames:
+    """The Fourier transform of ``hop`` samples: hop / 2 + 1 real parts, then the hop / 2 − 1 imaginary ones that are
+    not zero. As many numbers as samples, and as much energy.
+
+    >>> SpectrumFrames(4).analyse(np.ones(4, np.float32)).round(3).tolist()
+    [[2.0, 0.0, 0.0, 0.0]]
+    """
+
+    linear = True
+    overlap = 0
+
+    def __init__(self, hop: int) -> None:
+        self.hop = self.size = hop
+        self._scale = np.full(hop // 2 + 1, np.sqrt(2.0), np.float32)  # all bins but the outermost stand for two
+        self._scale[[0, -1]] = 1.0
+
+    def analyse(self, x: FloatArray) -> FloatArray:
+        spectra = rfft(_blocks(x, self.hop), axis=1, norm="ortho") * self._scale  # (frames, hop / 2 + 1)
+        return np.concatenate([spectra.real, spectra.imag[:, 1:-1]], axis=1, dtype=np.float32)
+
+    def synthesiser(self) -> Synthesiser:
+        return _Each(self._samples)
+
+    def _samples(self, frames: FloatArray) -> FloatArray:
+        real, imag = frames[:, : self.hop // 2 + 1], np.pad(frames[:, self.hop // 2 + 1 :], ((0, 0), (1, 1)))
+        return np.asarray(irfft((real + 1j * imag) / self._scale, self.hop, axis=1, norm="ortho"), np.float32)
+
+
+class MdctFrames:
+    """`wavewright.audio.mdct`: frame k sees the ``hop`` samples before and behind sample k · hop."""
+
+    linear = True
+    overlap = 1
+
+    def __init__(self, hop: int, window: str = "sine") -> None:
+        self.hop = self.size = hop
+        self.window = window
+
+    def analyse(self, x: FloatArray) -> FloatArray:
+        return mdct(x, self.hop, self.window)
+
+    def synthesiser(self) -> Synthesiser:
+        return _Overlapping(self)
+
+
+class _Overlapping:
+    """Adds what neighbouring MDCT frames have in common; a frame late, for its neighbour is still to come."""
+
+    def __init__(self, kind: MdctFrames) -> None:
+        self._kind = kind
+        self._tail: FloatArray | None = None
+
+    def push(self, frames: FloatArray, last: bool = False) -> FloatArray:
+        if not len(frames):
+            return np.zeros(0, np.float32)
+        hop = self._kind.hop
+        pieces = unfolded(frames, self._kind.window)  # (n, 2 · hop)
+        tails = pieces[:, hop:]
+        before = np.zeros((1, hop), np.float32) if self._tail is None else self._tail[np.newaxis]
+        y = pieces[:, :hop] + np.concatenate([before, tails[:-1]])
+        begins = self._tail is None  # what lies before sample 0
+        self._tail = tails[-1]
+        return np.asarray(y[1:] if begins else y, np.float32).ravel()
+
+
+class MelFrames:
+    """Natural logarithms of the magnitudes in ``bands`` of the mel scale, `QUIETEST` at least."""
+
+    linear = False
+    overlap = _OVERLAP // 2
+
+    def __init__(self, hop: int, rate: int, bands: int) -> None:
+        self.hop, self.size, self.rate = hop, bands, rate
+        self.n_fft = _OVERLAP * hop
+        self._matrix = mel_matrix(rate, self.n_fft, bands)  # (bands, bins)
+        # bands narrower than a bin hear the bin nearest to them
+        empty = np.flatnonzero(self._matrix.sum(axis=1) == 0)
+        if empty.size:
+            centres = np.linspace(0, 1, bands + 2)[1:-1][empty]
+            top = 2595.0 * np.log10(1.0 + rate / 2 / 700.0)
+            hz = 700.0 * (10.0 ** (centres * top / 2595.0) - 1.0)
+            self._matrix[empty, np.rint(hz * self.n_fft / rate).astype(int)] = 1.0
+        self._scale = 4 / self.n_fft  # a sine of full scale reads about 1
+
+    def analyse(self, x: FloatArray) -> FloatArray:
+        spectra = stft(x, self.n_fft, self.hop)
+        power = (spectra.real**2 + spectra.imag**2) * np.float32(self._scale**2)  # (bins, frames)
+        return np.asarray(0.5 * np.log(np.maximum(self._matrix @ power, QUIETEST**2)).T, np.float32)
+
+    def magnitudes(self, frames: FloatArray) -> FloatArray:
+        """Magnitudes ``(bins, frames)`` of spectra that have these levels, none below zero (Lee and Seung, 2001)."""
+        loudest = np.minimum(frames, 4.0)  # a generator gone astray shall not overflow
+        wanted = np.where(frames > np.log(QUIETEST) + 0.1, np.exp(2 * loudest.astype(np.float64)), 0.0).T
+        matrix = self._matrix.astype(np.float64)
+        power = matrix.T @ wanted
+        product = matrix.T @ matrix
+        gathered = matrix.T @ wanted
+        for _ in range(40):
+            power *= gathered / np.maximum(product @ power, 1e-30)
+        return np.asarray(np.sqrt(power) / self._scale, np.float32)
+
+    def synthesiser(self) -> Synthesiser:
+        return _Phased(self, self.magnitudes)
+
+
+class CepstrumFrames:
+    """The first ``coefficients`` of the cosine transform of log-mel levels (MFCC), the mean level first."""
+
+    linear = False
+    overlap = _OVERLAP // 2
+
+    def __init__(self, mel: MelFrames, coefficients: int) -> None:
+        self.mel, self.hop, self.size = mel, mel.hop, coefficients
+
+    def analyse(self, x: FloatArray) -> FloatArray:
+        return np.asarray(dct(self.mel.analyse(x), axis=1, norm="ortho")[:, : self.size], np.float32)
+
+    def synthesiser(self) -> Synthesiser:
+        return _Phased(self.mel, self._magnitudes)
+
+    def _magnitudes(self, frames: FloatArray) -> FloatArray:
+        levels = idct(np.pad(frames, ((0, 0), (0, self.mel.size - self.size))), axis=1, norm="ortho")
+        return self.mel.magnitudes(np.asarray(levels, np.float32))
+
+
+class _Phased:
+    """Finds phases for magnitudes piece by piece, each piece going on from the sound of the one before."""
+
+    def __init__(self, mel: MelFrames, magnitudes: Callable[[FloatArray], FloatArray]) -> None:
+        self._hop, self._magnitudes = mel.hop, magnitudes
+        self._waiting: list[NDArray[np.float32]] = []
+        self._context: FloatArray | None = None  # magnitudes (bins, frames) heard already
+        self._heard = np.zeros(0, np.float32)  # their samples
+
+    def push(self, frames: FloatArray, last: bool = False) -> FloatArray:
+        self._waiting += list(frames)
+        made = []
+        while len(self._waiting) >= _PIECE + _OVERLAP or (last and self._waiting):
+            closing = last and len(self._waiting) < _PIECE + _OVERLAP
+            made.append(self._piece(closing))
+        return np.concatenate(made) if made else np.zeros(0, np.float32)
+
+    def _piece(self, closing: bool) -> FloatArray:
+        """The next `_PIECE` frames' sound, the frames behind them heard for their phases; or all the rest."""
+        some = np.stack(self._waiting[: _PIECE + _OVERLAP])
+        new = self._magnitudes(some)
+        context = np.zeros((new.shape[0], 0), np.float32) if self._context is None else self._context
+        whole = np.concatenate([context, new], axis=1)
+        time = (whole.shape[1] - 1) * self._hop
+        if time <= 0:
+            self._waiting = []
+            return np.zeros(0, np.float32)
+        y = griffin_lim(whole, self._hop, time, known=self._heard)
+        start = len(self._heard)
+        if closing:
+            self._waiting = []
+            return y[start:]
+        stop = start + _PIECE * self._hop
+        self._waiting = self._waiting[_PIECE:]
+        kept = context.shape[1] + _PIECE
+        self._context = whole[:, kept - _KNOWN : kept]
+        self._heard = y[stop - _KNOWN * self._hop : stop]
+        return y[start:stop]

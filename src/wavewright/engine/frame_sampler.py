@@ -1,0 +1,135 @@
+"""Draws sound from a network that goes frame by frame: sounds side by side, the state carried from frame to frame.
+
+What the network remembers is a choice (the "adaptive memory" of "Deep Learning and Sound ~ 02"), each at a cost that
+grows in step with the sound:
+
+- ``growing``: everything. The state is carried on.
+- ``fixed``: the beginning. Behind the first ``reach`` frames the state stays as it is; what is new is heard only as the
+  frames right before the next one.
+- ``sliding``: the last frames. Two states take turns, each begun anew every ``2 · reach`` frames: the one that speaks
+  has heard the last ``reach`` to ``2 · reach`` frames.
+- ``trimmed``: everything, until that is ``2 · reach`` frames; then the network forgets, hears the last ``reach`` again,
+  and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wavewright.audio.recording import FloatArray
+from wavewright.data.frames import Cutting
+from wavewright.nets.contract import State
+from wavewright.nets.frame_generator import FrameGenerator
+
+Told = Callable[[int, int], FloatArray]
+"""Controls ``(sounds, count, controls)`` of the ``count`` frames from the first one on."""
+
+LARGEST = 64.0
+"""Times the level that a frame was told against, beyond which a network has gone astray; frames are held there."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """How much is remembered: see the module."""
+
+    policy: str = "growing"
+    reach: int = 64
+
+
+@dataclass(frozen=True)
+class Dice:
+    """Random numbers of one frame of every sound: ``uniform`` ``(sounds, draws + 1)`` in [0, 1), ``normal``
+    ``(sounds, numbers)``, and ``noise`` ``(sounds, features)`` to fill what components leave."""
+
+    uniform: FloatArray
+    normal: FloatArray
+    noise: FloatArray
+
+
+class FrameSampler:
+    """``sounds`` sounds of one network, from its first state.
+
+    ``controls`` tell what belongs to which frame. Frames in and out are ``(sounds, n, features)``, as they are cut from
+    sound.
+    """
+
+    def __init__(
+        self, network: FrameGenerator, cutting: Cutting, sounds: int, controls: Told, memory: Memory = Memory()
+    ) -> None:
+        self.network, self.cutting, self.sounds, self.controls, self.memory = network, cutting, sounds, controls, memory
+        self.at = 0
+        """The number of the next frame."""
+        features = cutting.kind.size
+        self._before = np.zeros((cutting.heard, sounds, features), np.float32)  # the latest first
+        self._gains = np.full(sounds, cutting.gain.start if cutting.gain.adaptive else 1.0)
+        self._state: State = network.init_state(sounds)
+        self._younger: State = network.init_state(sounds)  # of a sliding memory
+        self._inputs: list[FloatArray] = []  # the last ones, of a trimmed memory
+        self._heard = 0  # frames that the state has heard
+
+    def begin_between(self, others: Sequence[FrameSampler]) -> None:
+        """Go on from the mean of what others remember, and of what they heard last."""
+        self._state, self._younger = (
+            tuple(torch.stack(parts).mean(0) for parts in zip(*states, strict=True))
+            for states in ([one._state for one in others], [one._younger for one in others])
+        )
+        self._before = np.mean([one._before for one in others], axis=0, dtype=np.float32)
+        self._gains = np.mean([one._gains for one in others], axis=0)
+        self._heard, self.at = others[0]._heard, others[0].at
+
+    def listen(self, frames: FloatArray) -> None:
+        """Hear ``frames`` ``(sounds, n, features)`` as if they had been drawn."""
+        for frame in frames.transpose(1, 0, 2):
+            self._step()
+            self._after(frame)
+
+    def draw(self, dice: Dice, temperature: float, *, denormalise: bool = True) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """The next frame of each sound ``(sounds, features)``, and whether a sound is over before it."""
+        network, cutting = self.network, self.cutting
+        described, ending = network.told(self._step())
+        uniform = torch.from_numpy(dice.uniform)
+        numbers = network.distribution.draw(described, uniform[:, 1:], torch.from_numpy(dice.normal), temperature)
+        over = torch.sigmoid(ending).numpy()
+        held = np.clip(numbers.numpy(), -LARGEST, LARGEST)
+        gains = self._gains[:, None].astype(np.float32)
+        self._after(cutting.scaling.frames(held, dice.noise) * gains)
+        bare = None if denormalise else cutting.scaling.frames(held, dice.noise, denormalise=False) * gains
+        frame = self._before[0] if bare is None else bare
+        return frame, dice.uniform[:, 0] < over
+
+    @torch.inference_mode()
+    def _step(self) -> torch.Tensor:
+        """What the network says of the next frame: ``(sounds, channels)``."""
+        gains = self._gains.astype(np.float32)
+        x = np.concatenate(
+            [self.cutting.inputs(self._before, gains), self.controls(self.at, 1)[:, 0]], axis=1, dtype=np.float32
+        )
+        heard = torch.from_numpy(x)[:, :, None]
+        policy, reach = self.memory.policy, self.memory.reach
+        if policy == "trimmed":
+            self._inputs = [*self._inputs[-(reach - 1) :], x] if reach > 1 else [x]
+            if self._heard >= 2 * reach:
+                again = torch.from_numpy(np.stack(self._inputs, axis=-1))
+                y, self._state = self.network(again, None)
+                self._heard = len(self._inputs)
+                return torch.as_tensor(y[..., -1])
+        if policy == "sliding":
+            if self._heard and self._heard % reach == 0:
+                self._state, self._younger = self._younger, self.network.init_state(self.sounds)
+            _, self._younger = self.network(heard, self._younger)
+        y, state = self.network(heard, self._state)
+        if policy != "fixed" or self._heard < reach:
+            self._state = state
+        self._heard += 1
+        return torch.as_tensor(y[..., 0])
+
+    def _after(self, frame: FloatArray) -> None:
+        levels = np.sqrt(np.mean(np.square(frame, dtype=np.float64), axis=1))
+        self._gains = self.cutting.gain.after(self._gains, levels)
+        self._before = np.concatenate([frame[np.newaxis], self._before[:-1]])
+        self.at += 1
