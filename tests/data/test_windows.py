@@ -140,3 +140,35 @@ def test_tracks_of_unequal_length_are_refused() -> None:
 def test_impossible_arguments(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="windows of"):
         Windows([ramp(100)], [Region(0, 100)], **{"batch": 1, "length": 20, **wrong})  # type: ignore[arg-type]
+
+
+def test_scrolled_windows_come_once_an_epoch_each_in_a_new_order() -> None:
+    """Against a plain loop: windows of 100 at an offset of 30, as they are told apart by where they begin."""
+    track = np.arange(1000, dtype=np.float32)[np.newaxis]
+    windows = Windows([track], [Region(0, 1000)], batch=1, length=100, hop=30, jitter=False, seed=4)
+    by_loop = list(range(0, 901, 30))
+    epochs = [
+        [int(windows.batch(step)[0][0, 0, 0]) for step in range(epoch * windows.count, (epoch + 1) * windows.count)]
+        for epoch in range(3)
+    ]
+    for epoch in epochs:
+        assert sorted(set(epoch)) == by_loop
+        assert epoch != sorted(epoch)
+    assert epochs[0] != epochs[1] != epochs[2]
+    two = Windows([track], [Region(0, 1000)], batch=2, length=100, hop=30, jitter=False, seed=4)
+    both = [int(two.batch(3, rank, 2)[0][item, 0, 0]) for rank in (0, 1) for item in (0, 1)]
+    assert both == [int(windows.batch(step)[0][0, 0, 0]) for step in range(12, 16)]
+
+
+@given(context=st.integers(0, 20), after=st.integers(0, 20), hop=st.integers(1, 60))
+def test_what_lies_behind_the_targets_is_given_too(context: int, after: int, hop: int) -> None:
+    ramp = np.arange(500, dtype=np.float32)[np.newaxis]
+    region = Region(context, 500 - after, context)
+    windows = Windows([ramp, ramp], [region], batch=3, length=50, hop=hop, context=(context, 0), after=(after, 0))
+    for step in range(4):
+        x, y = windows.batch(step)
+        assert x.shape[-1] == context + 50 + after
+        np.testing.assert_array_equal(x[..., context : context + 50].numpy(), y.numpy())
+        assert (np.diff(x.numpy()) == 1).all()
+    with pytest.raises(DataError, match=rf"context {context} and {after + 1} behind, lies outside"):
+        Windows([ramp], [region], batch=1, length=50, context=context, after=after + 1)
