@@ -63,11 +63,11 @@ MAKERS: dict[str, Callable[[], Network]] = {
     ),
     "gru, two layers": lambda: build("gru", hidden_size=7, num_layers=2, skip=True, learned_start=True, prewarm=0),
     "filter banks": lambda: build(
-        "conv-deconv", width=3, filter_sizes=(8, 1, 21), causal=True, middle="dense", activation="leaky-relu"
+        "conv-deconv", stride=1, width=3, filter_sizes=(8, 1, 21), causal=True, middle="dense", activation="leaky-relu"
     ),
-    "filter bank, shared": lambda: build("conv-deconv", width=4, filter_sizes=(9,), shared=True, causal=True),
+    "filter bank, shared": lambda: build("conv-deconv", stride=1, width=4, filter_sizes=(9,), shared=True, causal=True),
     "filter bank, bare": lambda: build(
-        "conv-deconv", width=4, filter_sizes=(5,), middle="none", activation="tanh", causal=True
+        "conv-deconv", stride=1, width=4, filter_sizes=(5,), middle="none", activation="tanh", causal=True
     ),
     "one tap": lambda: build("linear", taps=1, bias=True),
     "taps and bias": lambda: build("linear", taps=50, bias=True),

@@ -148,7 +148,10 @@ def test_generators_networks_that_look_ahead_and_unknown_rates_are_refused(tmp_p
     path = tmp_path / "twin.onnx"
     with pytest.raises(ModelFileError, match="audio-rnn cannot be written as ONNX"):
         onnx_export.save(path, build("audio-rnn", hidden_size=4), 16_000)
-    for ahead in (build("window-linear", window=8, width=2), build("conv-deconv", width=2, filter_sizes=(4,))):
+    for ahead in (
+        build("window-linear", window=8, width=2),
+        build("conv-deconv", stride=1, width=2, filter_sizes=(4,)),
+    ):
         with pytest.raises(ModelFileError, match="is not causal"):
             onnx_export.save(path, ahead, 48_000)
     with pytest.raises(ModelFileError, match="must say its rate"):
