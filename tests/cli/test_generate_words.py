@@ -108,3 +108,16 @@ def test_what_cannot_be_learned(call: Call, sounds: str, tmp_path: Path) -> None
     refused(call("train", "generat", sounds, "-o", "run"), "did you mean 'generate'?")
     refused(call("sample", "nowhere", "-o", "new.wav"), "nowhere")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "sounds"]
+
+
+def test_wide_wavenets_begin_at_a_lower_rate_unless_told(call: Call, sounds: str, tmp_path: Path) -> None:
+    small = ("--layers", "2", "--batch", "1", "--window", "64", "--threads", "1", "--steps", "1", "--quiet", "--force")
+    for words, rate in (
+        (("--size", "4"), 0.015),
+        (("--size", "24"), 0.008),
+        (("--size=24", "--learning-rate", "0.01"), 0.01),
+        (("--size", "8", "--network", "audio-rnn"), 0.004),
+    ):
+        assert call("train", "generate", sounds, "-o", "run", *small, *words).status == 0
+        kept = json.loads((tmp_path / "run" / "run.json").read_text())
+        assert kept["settings"]["train"]["learning_rate"] == pytest.approx(rate)
