@@ -16,6 +16,7 @@ from wavewright.audio.recording import Recording
 from wavewright.cli.main import run
 from wavewright.formats import nam, onnx_export
 from wavewright.formats.nam_metadata import NamMetadata
+from wavewright.jobs.pairs import Knob
 from wavewright.nets.registry import build
 
 pytest.importorskip("onnx", reason="ONNX files need pip install 'wavewright[onnx]'")
@@ -43,6 +44,23 @@ def test_it_renders_as_the_nam_of_the_same_network(folder: Path) -> None:
     ours, theirs = (files.read(folder / f"{name}.wav").samples for name in ("nam", "onnx"))
     assert np.abs(ours).max() > 0.01
     np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-5)
+
+
+def test_its_knobs_are_turned_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = build("lstm", hidden_size=6, input_size=2, controls=1, prewarm=100)
+    about = NamMetadata(name="Screamer")
+    onnx_export.save(folder / "knob.onnx", network, RATE, about, knobs=[Knob("gain", 0.0, 10.0)])
+    words = ["render", str(folder / "knob.onnx"), str(folder / "in.wav"), "-o", str(folder / "out.wav"), "--quiet"]
+    assert run([*words, "--knob", "gain=2.5"]) == 0
+    sound = files.read(folder / "in.wav").samples
+    with torch.no_grad():
+        x = torch.stack([torch.from_numpy(sound), torch.full(sound.shape, 0.25)], dim=1)
+        silence = torch.stack([torch.zeros(2, 100), torch.full((2, 100), 0.25)], dim=1)
+        _, settled = network(silence, network.settled_state(2))  # the knob is where it is before the sound begins
+        expected = network(x, settled)[0][:, 0].numpy()
+    np.testing.assert_allclose(files.read(folder / "out.wav").samples, expected, rtol=0, atol=1e-5)
+    assert run([*words, "--force", "--knob", "gian=2.5"]) == 2
+    assert "did you mean 'gain'" in capsys.readouterr().err
 
 
 def test_it_is_evaluated_and_described(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,6 @@ from wavewright.errors import ModelFileError, SettingsError
 from wavewright.formats import aidax, proteus, rtneural
 from wavewright.formats.nam_metadata import NamMetadata
 from wavewright.jobs import twin as twins
-from wavewright.jobs.takes import knobs_of
 from wavewright.jobs.twin import Twin
 from wavewright.nets.contract import Network
 from wavewright.nets.onnx_network import OnnxNetwork
@@ -107,5 +106,4 @@ def has_onnx() -> bool:
 def _save_onnx(output: Path, network: Network, twin: Twin, facts: NamMetadata, force: bool) -> None:
     from wavewright.formats import onnx_export
 
-    knobs = () if twin.run is None else knobs_of(twin.run)
-    onnx_export.save(output, network, twin.rate, facts, knobs=knobs, force=force)
+    onnx_export.save(output, network, twin.rate, facts, knobs=twin.knobs, force=force)
