@@ -12,11 +12,11 @@ from scipy import signal
 
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray, Recording
+from wavewright.audio.warp import read_at
 from wavewright.data.align import Alignment, align, apply, mono
 from wavewright.data.arrival import minimum_phase
 from wavewright.data.clicks import find_clicks
 from wavewright.data.correlate import Line, coarse_lags, phase_lag, stretches
-from wavewright.data.drift import read_at
 from wavewright.errors import PairError
 
 RATE = 24_000

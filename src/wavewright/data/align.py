@@ -8,18 +8,23 @@ costs it nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from wavewright.audio.recording import FloatArray, Recording
+from wavewright.audio.warp import read_along, read_at
 from wavewright.data.arrival import Arrival, first_arrival
 from wavewright.data.clicks import ClickScan, find_clicks, scan_clicks
 from wavewright.data.correlate import Line, coarse_lags, phase_lag, stretches
-from wavewright.data.drift import read_at, refine_line, search_line, sharpen_line
+from wavewright.data.drift import refine_line, search_line, sharpen_line
+from wavewright.data.wander import Wander, track, wanders
 from wavewright.errors import PairError
+
+TrackDrift = Literal["auto", "on", "off"]
+"""Whether a delay that wanders is followed."""
 
 SHORTEST_SECONDS = 0.1
 ANCHOR_SECONDS = 300.0  # the first search keeps to as much as this, so that a drifting clock cannot blur it
@@ -39,6 +44,7 @@ class Alignment:
     ``polarity``: -1 where the device inverts. ``drift_ppm``: by how many millionths the wet recording's clock counts
     more samples than the dry one's. ``confidence``: 0 to 1. ``uncertainty``: samples. ``evidence``: mean coherence over
     its value by chance. ``agreement``: share of the stretches that show this delay. ``clicks``: sync clicks used.
+    ``wander``: what the delay does beside all that, where it is to be corrected.
     """
 
     delay: float
@@ -52,10 +58,11 @@ class Alignment:
     agreement: float
     clicks: int
     explanation: str
+    wander: Wander | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
+        """Plain values, ready for JSON; the wander tells of itself (`Wander.to_dict`)."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "wander"}
 
 
 @dataclass(frozen=True)
@@ -71,10 +78,12 @@ class _Match:
         return self.evidence * self.agreement
 
 
-def align(dry: Recording, wet: Recording) -> Alignment:
+def align(dry: Recording, wet: Recording, track_drift: TrackDrift = "off") -> Alignment:
     """Find how ``wet`` follows ``dry``: from sync clicks where the dry recording has them, else from correlation.
 
-    Both may be of any length and start, stereo recordings are represented by one channel (see `mono`).
+    Both may be of any length and start, stereo recordings are represented by one channel (see `mono`). A clock that
+    runs evenly faster or slower is always found. One that wanders is followed where ``track_drift`` says so: ``auto``
+    where a wander is beyond doubt and its correction makes the pair fit better, ``on`` wherever it can be measured.
 
     Raises:
         PairError: the rates differ, one is silent or too short, or the two do not belong together.
@@ -87,6 +96,10 @@ def align(dry: Recording, wet: Recording) -> Alignment:
     x, y = _checked(dry, "dry"), _checked(wet, "wet")
     emphasised, answer = _emphasised(x), _emphasised(y)
     match = _match(emphasised, answer, dry.rate, attempts=3)
+    if track_drift == "on" or (track_drift == "auto" and wanders(emphasised, answer, dry.rate, match.line)):
+        tracked = track(emphasised, answer, dry.rate, match.line)
+        if tracked is not None and (tracked[1].matters or (track_drift == "on" and _holds(match))):
+            return _along_wander(dry, wet, *tracked)
     follows = "waveform"
     if not _holds(match):
         # a full-wave rectifier's answer has no linear part, but follows the magnitude
@@ -105,22 +118,25 @@ def align(dry: Recording, wet: Recording) -> Alignment:
 def apply(alignment: Alignment, dry: Recording, wet: Recording) -> tuple[Recording, Recording]:
     """``dry`` and ``wet`` cut to the samples both have, the wet one shifted to answer the dry one at the same sample.
 
-    A drifting clock is corrected by reading the wet recording at the dry one's pace. Polarity is left as it is: an
-    inverting device inverts, and its twin must learn that. Without drift the samples are views, not copies.
+    A clock that drifts or wanders is corrected by reading the wet recording at the dry one's pace. Polarity is left as
+    it is: an inverting device inverts, and its twin must learn that. Without drift the samples are views, not copies.
 
     Raises:
         PairError: the recordings do not overlap at this delay.
     """
-    shift, pace = alignment.delay_samples, 1.0 + 1e-6 * alignment.drift_ppm
-    first = max(0, int(np.ceil(-shift / pace)))
-    last = min(dry.frames, int(np.floor((wet.frames - 1 - shift) / pace)) + 1)
+    shift, pace, wander = alignment.delay_samples, 1.0 + 1e-6 * alignment.drift_ppm, alignment.wander
+    spare = 0 if wander is None else int(np.ceil(np.max(np.abs(wander.lags)))) + 1
+    first = max(0, int(np.ceil((spare - shift) / pace)))
+    last = min(dry.frames, int(np.floor((wet.frames - 1 - shift - spare) / pace)) + 1)
     if last <= first:
         raise PairError(
             f"at a delay of {shift} samples the dry recording ({dry.frames} samples) and the wet one "
             f"({wet.frames}) do not overlap: check that these are the files that were aligned"
         )
     frames = last - first
-    if alignment.drift_ppm:
+    if wander is not None:
+        samples = read_along(wet.samples, lambda n: shift + (first + n) * pace + wander.at(first + n), frames)
+    elif alignment.drift_ppm:
         samples = read_at(wet.samples, shift + first * pace, pace, frames)
     else:
         samples = wet.samples[:, first + shift : last + shift]
@@ -142,6 +158,35 @@ def mono(recording: Recording) -> tuple[FloatArray, str]:
         best = int(np.argmax(power))
         return samples[best], f"channel 1 of {recording.channels} is silent; channel {best + 1} is used"
     return samples[0], f"the {recording.channels} channels differ; channel 1 is used"
+
+
+def _along_wander(dry: Recording, wet: Recording, line: Line, wander: Wander) -> Alignment:
+    """The alignment of a recording whose delay wanders: straightened first, then aligned as any other.
+
+    Raises:
+        PairError: even straightened the two do not belong together.
+    """
+    straight = read_along(wet.samples, lambda n: n + line.along(n) + wander.at(n), dry.frames)
+    rest = align(dry, Recording(straight, wet.rate))
+    # sample n is answered at m = n + d of the straightened recording, which was read at m + line(m) + wander(m)
+    d = rest.delay_samples
+    start = d + line.at(d)
+    whole = int(np.floor(start + 1e-6))
+    moved = replace(wander, times=wander.times - d, lags=wander.lags + start - whole)
+    us = 1e6 / dry.rate
+    words = (
+        f"the wet recording starts {abs(whole)} samples {'late' if whole >= 0 else 'early'}, in the mean; its delay "
+        f"wanders by {wander.rms:.2f} samples rms ({us * wander.rms:.1f} µs), {wander.peak:.1f} at most, which is "
+        f"corrected by resampling; {wander.residual:.2f} samples rms ({us * wander.residual:.1f} µs) remain"
+    )
+    return replace(
+        rest,
+        delay=round(start + rest.delay - d, 3),
+        delay_samples=whole,
+        drift_ppm=round(1e6 * line.slope + rest.drift_ppm, 3),
+        explanation="; ".join([words, *rest.explanation.split("; ")[1:]]),
+        wander=moved,
+    )
 
 
 def _checked(recording: Recording, name: str) -> FloatArray:

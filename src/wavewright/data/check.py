@@ -8,7 +8,7 @@ from typing import Any
 
 from wavewright.audio.recording import Recording
 from wavewright.audio.resample import resample
-from wavewright.data.align import Alignment, align, apply, mono
+from wavewright.data.align import Alignment, TrackDrift, align, apply, mono
 from wavewright.data.quality import Quality, inspect
 from wavewright.data.repeats import Repeats, repeat_agreement
 
@@ -52,6 +52,7 @@ class PairReport:
             "rate": self.rate,
             "seconds": self.seconds,
             "alignment": self.alignment.to_dict(),
+            "wander": self.alignment.wander.to_dict(self.rate) if self.alignment.wander else None,
             "dry": self.dry.to_dict(),
             "wet": self.wet.to_dict(),
             "repeats": self.repeats.to_dict() if self.repeats else None,
@@ -65,10 +66,13 @@ class PairReport:
         return [*_alignment_lines(self), "", *_quality_lines(self.dry, self.wet), "", *_closing_lines(self)]
 
 
-def check_pair(dry: Recording, wet: Recording, *, allow_resample: bool = False) -> PairReport:
+def check_pair(
+    dry: Recording, wet: Recording, *, allow_resample: bool = False, track_drift: TrackDrift = "auto"
+) -> PairReport:
     """Align two recordings and measure both.
 
-    With ``allow_resample`` a wet recording at another rate is brought to the dry one's first.
+    With ``allow_resample`` a wet recording at another rate is brought to the dry one's first. ``track_drift``: whether
+    a delay that wanders is followed, see `wavewright.data.align.align`.
 
     Raises:
         PairError: the rates differ and resampling is not allowed; one recording is silent, too short or holds samples
@@ -77,7 +81,7 @@ def check_pair(dry: Recording, wet: Recording, *, allow_resample: bool = False) 
     resampled_from = None
     if dry.rate != wet.rate and allow_resample:
         resampled_from, wet = wet.rate, resample(wet, dry.rate)
-    alignment = align(dry, wet)
+    alignment = align(dry, wet, track_drift)
     dry_part, wet_part = apply(alignment, dry, wet)
     qualities = inspect(dry), inspect(wet)
     repeats = repeat_agreement(mono(dry_part)[0], mono(wet_part)[0], dry.rate)
@@ -108,6 +112,12 @@ def _pair_warnings(
             f"the wet recording's clock runs {alignment.drift_ppm:+.2f} ppm apart and is corrected by resampling: "
             "play and record with one interface"
         )
+    if alignment.wander:
+        yield (
+            f"the wet recording's delay wanders by {_samples(alignment.wander.rms, dry.rate)} rms, as tape or a "
+            "loose clock does, and is corrected by resampling; "
+            f"{_samples(alignment.wander.residual, dry.rate)} rms remain, which a twin cannot learn"
+        )
     if alignment.confidence < UNSURE or (alignment.method == "correlation" and alignment.uncertainty > LOOSE_SAMPLES):
         yield (
             f"the delay is known to {alignment.uncertainty:.0f} samples only (confidence {alignment.confidence:.0%}): "
@@ -123,6 +133,10 @@ def _pair_warnings(
             f"the device answers the same passage differently the second time (ESR {repeats.esr:.2g}): no twin will "
             f"be better than an ESR of about {repeats.best_esr:.2g}; look for noise or a slow modulation"
         )
+
+
+def _samples(lag: float, rate: int) -> str:
+    return f"{lag:.2f} samples ({1e6 * lag / rate:.1f} µs)"
 
 
 def _quality_warnings(name: str, quality: Quality) -> Iterator[str]:
@@ -162,10 +176,18 @@ def _alignment_lines(report: PairReport) -> list[str]:
         ("measured", f"{found.delay:.2f} samples, give or take {found.uncertainty:g}"),
         ("polarity", "inverted" if found.polarity < 0 else "as it went in"),
         ("drift", drift),
+        ("wander", _wander_in_words(found, report.rate)),
         ("confidence", f"{found.confidence:.0%} ({found.agreement:.0%} of the stretches agree)"),
         ("overlap", f"{report.seconds:.1f} s at {report.rate} Hz"),
     ]
     return [f"{name:<12}{value}" for name, value in rows] + [f"  - {part}" for part in found.explanation.split("; ")]
+
+
+def _wander_in_words(found: Alignment, rate: int) -> str:
+    if found.wander is None:
+        return "none that was to be corrected"
+    before, after = _samples(found.wander.rms, rate), _samples(found.wander.residual, rate)
+    return f"{before} rms, {found.wander.peak:.1f} at most; {after} rms remain once corrected"
 
 
 def _quality_lines(dry: Quality, wet: Quality) -> list[str]:

@@ -1,4 +1,4 @@
-"""Two clocks that do not run alike: the line that the lags follow, and a recording read at another clock's pace."""
+"""Two clocks that do not run alike: the line that the lags follow."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from wavewright.data.correlate import Line, Real, Stretches
 STEEPEST = 500e-6  # two sound cards differ by tens of ppm; beyond this the speed was changed on purpose
 SHARPEN_REACH = 24  # samples at either end
 SHARPEN_SPAN = 512
-TAPS = 48
-PHASES = 512
 
 
 def search_line(stretches: Stretches, line: Line, steepest: float = STEEPEST) -> Line:
@@ -130,27 +128,6 @@ def _weighted_median(values: Real, weights: Real) -> float:
     return float(values[order][np.searchsorted(share, 0.5 * share[-1])])
 
 
-def read_at(samples: FloatArray, start: float, pace: float, frames: int) -> FloatArray:
-    """``samples`` (channels, time) read at positions ``start + n * pace``, n < frames: (channels, frames).
-
-    Band-limited interpolation with a Kaiser-windowed sinc of 48 taps (J. O. Smith, Digital Audio Resampling). ``pace``
-    is within a thousandth of 1, so nothing needs filtering away. Beyond the ends there are zeros.
-    """
-    out = np.empty((samples.shape[0], frames), dtype=np.float32)
-    for channel, row in zip(out, samples, strict=True):
-        _interpolate(np.ascontiguousarray(row, dtype=np.float32), start, pace, _sinc_table(), channel)
-    return out
-
-
-def _sinc_table() -> FloatArray:
-    """Interpolation kernels for PHASES + 1 fractions: (phases + 1, taps), each summing to 1."""
-    fraction = np.arange(PHASES + 1)[:, None] / PHASES
-    at = np.arange(TAPS)[None, :] - (TAPS // 2 - 1) - fraction
-    inside = np.clip(1 - (at / (TAPS / 2)) ** 2, 0, None)
-    table = np.sinc(at) * np.i0(8.0 * np.sqrt(inside)) / np.i0(8.0)
-    return np.asarray(table / table.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
 @compiled
 def _sheared_sum(table: FloatArray, shears: NDArray[np.int64]) -> FloatArray:
     """Rows of ``table`` (rows, lags), each moved back by its shear around the ends, summed: (lags,)."""
@@ -163,23 +140,3 @@ def _sheared_sum(table: FloatArray, shears: NDArray[np.int64]) -> FloatArray:
         for i in range(turn):
             total[lags - turn + i] += table[r, i]
     return total
-
-
-@compiled
-def _interpolate(x: FloatArray, start: float, pace: float, table: FloatArray, out: FloatArray) -> None:
-    taps = table.shape[1]
-    phases = table.shape[0] - 1
-    for n in range(len(out)):
-        at = start + n * pace
-        whole = int(np.floor(at))
-        place = (at - whole) * phases
-        low = int(place)
-        part = place - low
-        first = whole - (taps // 2 - 1)
-        total = 0.0
-        for k in range(taps):
-            i = first + k
-            if 0 <= i < len(x):
-                kernel = (1 - part) * table[low, k] + part * table[min(low + 1, phases), k]
-                total += kernel * x[i]
-        out[n] = total
