@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from wavewright.cli.console import Voice
-from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.cli.flags import APPENDED, POSITIONAL, option, parse
 
 Gear = Literal["amp", "pedal", "pedal_amp", "amp_cab", "amp_pedal_cab", "preamp", "studio"]
 Tone = Literal["clean", "overdrive", "crunch", "hi_gain", "fuzz"]
@@ -28,6 +28,9 @@ class Arguments:
         option("the format; as OUT ends where absent. pack: a folder with every format that can hold the twin"),
     ] = None
     size: Annotated[Literal["lite", "full"] | None, option("one model of a container; all where absent")] = None
+    knob: Annotated[
+        tuple[str, ...], APPENDED, option("where a knob stands for good; those left to turn need --to onnx or a JSON")
+    ] = ()
     name: Annotated[str | None, option("what players show; the run's name where absent")] = None
     modeled_by: Annotated[str | None, option("who made the twin")] = None
     gear_make: Annotated[str | None, option("who made the device")] = None
@@ -54,6 +57,8 @@ def main(words: Sequence[str]) -> int:
     )
     to = arguments.to or exporting.format_of(arguments.output)
     opened = twin.open_twin(arguments.run, arguments.size)
+    if arguments.knob:
+        opened = opened.turned(arguments.knob)
     voice, output = arguments.voice, arguments.output
     if to == "pack":
         pack = packing.write(opened, output, metadata, force=arguments.force, tell=voice.say)

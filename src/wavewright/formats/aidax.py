@@ -15,6 +15,7 @@ from wavewright.errors import ModelFileError
 from wavewright.formats import recurrent_tables as tables
 from wavewright.formats import rtneural, self_check
 from wavewright.formats.nam_metadata import NamMetadata
+from wavewright.formats.recurrent_tables import Knobs
 from wavewright.nets.plain import PlainNetwork, plain_of
 
 if TYPE_CHECKING:
@@ -29,7 +30,13 @@ USUAL_RATE = 48_000
 
 
 def save(
-    path: Path, net: Network | PlainNetwork, rate: int | None, metadata: NamMetadata | None = None, force: bool = False
+    path: Path,
+    net: Network | PlainNetwork,
+    rate: int | None,
+    metadata: NamMetadata | None = None,
+    *,
+    knobs: Knobs | None = None,
+    force: bool = False,
 ) -> None:
     """Write an LSTM or a GRU as a file that AIDA-X loads.
 
@@ -39,14 +46,14 @@ def save(
     """
     plain = net if isinstance(net, PlainNetwork) else plain_of(net, convert=True)
     plain = tables.writable(plain, _called(net), NAME, MOST_INPUTS, "use --to nam")
-    tables.save(path, write(plain, rate, metadata or NamMetadata()), NAME, force=force)
+    tables.save(path, write(plain, rate, metadata or NamMetadata(), knobs or {}), NAME, force=force)
 
 
 def _called(net: object) -> str:
     return net.kind if isinstance(net, PlainNetwork) else type(net).__name__
 
 
-def write(plain: PlainNetwork, rate: int | None, metadata: NamMetadata) -> dict[str, Any]:
+def write(plain: PlainNetwork, rate: int | None, metadata: NamMetadata, knobs: Knobs) -> dict[str, Any]:
     """The plain values of a file.
 
     Raises:
@@ -59,7 +66,7 @@ def write(plain: PlainNetwork, rate: int | None, metadata: NamMetadata) -> dict[
             f"of {', '.join(map(str, SIZES))}; use --to rtneural, or train in one of these sizes"
         )
     gain = settings.skip_gain if settings.skip else 1.0
-    content = rtneural.write(plain, rate, metadata)
+    content = rtneural.write(plain, rate, metadata, knobs)
     return {**content, **self_check.batches(_without_gain(plain, gain))}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wavewright.errors import ModelFileError
-from wavewright.formats import nam, proteus, rtneural, strict_json
+from wavewright.formats import nam, proteus, recurrent_tables, rtneural, strict_json
 from wavewright.formats.nam_metadata import NamMetadata
 from wavewright.nets.onnx_network import OnnxNetwork
 from wavewright.nets.plain import PlainNetwork
@@ -70,11 +70,11 @@ def _begins(path: Path) -> bytes:
 
 def _recognised(content: dict[str, Any]) -> ModelFile:
     if "state_dict" in content or "model_data" in content:
-        return _of_tables(*proteus.read(content), "Proteus JSON")
+        return _of_tables(*proteus.read(content), content, "Proteus JSON")
     if "architecture" in content:
         return _of_nam(nam.read(content))
     if "layers" in content or "in_shape" in content:
-        return _of_tables(*rtneural.read(content), rtneural.name_of(content))
+        return _of_tables(*rtneural.read(content), content, rtneural.name_of(content))
     if "weights" in content or "version" in content:
         return _of_nam(nam.read(content))  # which tells what it lacks
     raise ModelFileError(
@@ -89,7 +89,8 @@ def _of_nam(model: nam.NamModel) -> ModelFile:
     return ModelFile(model.plain, model.rate, model.metadata, name, models)
 
 
-def _of_tables(plain: PlainNetwork, rate: int | None, metadata: NamMetadata, name: str) -> ModelFile:
-    """The knobs of these formats have no names; AIDA-X calls them so."""
-    knobs = {f"param{at}": (0.0, 1.0) for at in range(1, plain.in_channels)}
+def _of_tables(
+    plain: PlainNetwork, rate: int | None, metadata: NamMetadata, content: dict[str, Any], name: str
+) -> ModelFile:
+    knobs = recurrent_tables.read_knobs(content.get("metadata"), plain.in_channels)
     return ModelFile(plain, rate, metadata, name, knobs=knobs)

@@ -17,6 +17,7 @@ from wavewright.errors import ModelFileError
 from wavewright.formats import fields
 from wavewright.formats import recurrent_tables as tables
 from wavewright.formats.nam_metadata import NamMetadata
+from wavewright.formats.recurrent_tables import Knobs
 from wavewright.formats.strict_json import shown
 from wavewright.nets.plain import PlainNetwork, plain_of
 
@@ -74,7 +75,13 @@ def _table(state: Mapping[str, Any], key: str, shape: tuple[int, ...]) -> Any:
 
 
 def save(
-    path: Path, net: Network | PlainNetwork, rate: int | None, metadata: NamMetadata | None = None, force: bool = False
+    path: Path,
+    net: Network | PlainNetwork,
+    rate: int | None,
+    metadata: NamMetadata | None = None,
+    *,
+    knobs: Knobs | None = None,
+    force: bool = False,
 ) -> None:
     """Write an LSTM or a GRU that adds its input as a Proteus file.
 
@@ -85,10 +92,10 @@ def save(
     plain = net if isinstance(net, PlainNetwork) else plain_of(net, convert=True)
     name = net.kind if isinstance(net, PlainNetwork) else type(net).__name__
     plain = tables.writable(plain, name, NAME, MOST_INPUTS, "use --to nam")
-    tables.save(path, write(plain, rate, metadata or NamMetadata()), NAME, force=force)
+    tables.save(path, write(plain, rate, metadata or NamMetadata(), knobs or {}), NAME, force=force)
 
 
-def write(plain: PlainNetwork, rate: int | None, metadata: NamMetadata) -> dict[str, Any]:
+def write(plain: PlainNetwork, rate: int | None, metadata: NamMetadata, knobs: Knobs) -> dict[str, Any]:
     """The plain values of a file.
 
     Raises:
@@ -122,7 +129,7 @@ def write(plain: PlainNetwork, rate: int | None, metadata: NamMetadata) -> dict[
     return {
         "model_data": about,
         "state_dict": state,
-        "metadata": tables.write_metadata(metadata, rate, settings.prewarm),
+        "metadata": tables.write_metadata(metadata, rate, settings.prewarm, knobs),
     }
 
 

@@ -92,6 +92,25 @@ def _refuse_start(plain: PlainNetwork, what: str) -> None:
         )
 
 
+Knobs = Mapping[str, tuple[float, float]]
+"""What knobs are called, each with what its two ends stand for."""
+
+
+def read_knobs(table: Any, inputs: int) -> Knobs:
+    """The knobs of a network with so many inputs, as we wrote them; those of others' files have AIDA-X's own names."""
+    own = table.get("wavewright") if isinstance(table, dict) else None
+    told = own.get("knobs") if isinstance(own, dict) else None
+    if isinstance(told, dict) and len(told) == inputs - 1 and all(map(_is_range, told.values())):
+        return {name: (float(low), float(high)) for name, (low, high) in told.items()}
+    return {f"param{at}": (0.0, 1.0) for at in range(1, inputs)}
+
+
+def _is_range(value: object) -> bool:
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    return all(type(end) in (int, float) and abs(end) < 1e9 for end in value) and value[0] != value[1]
+
+
 def read_metadata(table: Any, content: Mapping[str, Any]) -> tuple[int | None, int, NamMetadata]:
     """Rate in Hz where the file tells it, samples of silence before the first, and who made it of what.
 
@@ -127,7 +146,7 @@ def _whole(value: object, name: str, highest: int, lowest: int = 1) -> int:
     return int(number)
 
 
-def write_metadata(metadata: NamMetadata, rate: int | None, prewarm: int) -> dict[str, Any]:
+def write_metadata(metadata: NamMetadata, rate: int | None, prewarm: int, knobs: Knobs) -> dict[str, Any]:
     """The same as plain values, under the names that AIDA-X gives them."""
     words = {theirs: getattr(metadata, ours) for theirs, ours in _WORDS.items()}
     device = " ".join(word for word in (metadata.gear_make, metadata.gear_model) if word)
@@ -137,7 +156,10 @@ def write_metadata(metadata: NamMetadata, rate: int | None, prewarm: int) -> dic
     return {
         **{name: value for name, value in told.items() if value is not None},
         "source": "Wavewright",
-        "wavewright": {"prewarm": prewarm},
+        "wavewright": {
+            "prewarm": prewarm,
+            **({"knobs": {name: list(ends) for name, ends in knobs.items()}} if knobs else {}),
+        },
     }
 
 

@@ -23,6 +23,7 @@ from wavewright.errors import ModelFileError
 from wavewright.formats import fields, self_check
 from wavewright.formats import recurrent_tables as tables
 from wavewright.formats.nam_metadata import NamMetadata
+from wavewright.formats.recurrent_tables import Knobs
 from wavewright.formats.strict_json import shown
 from wavewright.nets.plain import FloatArray, PlainNetwork, plain_of
 
@@ -169,7 +170,13 @@ def _with_gains(plain: PlainNetwork, before: float, behind: float) -> PlainNetwo
 
 
 def save(
-    path: Path, net: Network | PlainNetwork, rate: int | None, metadata: NamMetadata | None = None, force: bool = False
+    path: Path,
+    net: Network | PlainNetwork,
+    rate: int | None,
+    metadata: NamMetadata | None = None,
+    *,
+    knobs: Knobs | None = None,
+    force: bool = False,
 ) -> None:
     """Write an LSTM or a GRU of any size as JSON that RTNeural parses.
 
@@ -179,14 +186,14 @@ def save(
     """
     plain = net if isinstance(net, PlainNetwork) else plain_of(net, convert=True)
     plain = tables.writable(plain, _called(net), NAME, 64, "use --to nam")
-    tables.save(path, write(plain, rate, metadata or NamMetadata()), NAME, force=force)
+    tables.save(path, write(plain, rate, metadata or NamMetadata(), knobs or {}), NAME, force=force)
 
 
 def _called(net: object) -> str:
     return net.kind if isinstance(net, PlainNetwork) else type(net).__name__
 
 
-def write(plain: PlainNetwork, rate: int | None, metadata: NamMetadata) -> dict[str, Any]:
+def write(plain: PlainNetwork, rate: int | None, metadata: NamMetadata, knobs: Knobs) -> dict[str, Any]:
     """The plain values of a file.
 
     Raises:
@@ -201,7 +208,7 @@ def write(plain: PlainNetwork, rate: int | None, metadata: NamMetadata) -> dict[
         **({"in_skip": 1} if settings.skip else {}),
         **({"in_gain": 20 * math.log10(gain)} if gain != 1.0 else {}),
         "layers": list(_write_layers(plain, gain)),
-        "metadata": tables.write_metadata(metadata, rate, settings.prewarm),
+        "metadata": tables.write_metadata(metadata, rate, settings.prewarm, knobs),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,9 +71,9 @@ def export(twin: Twin, output: Path, to: str, metadata: NamMetadata | None = Non
     elif to == "onnx":
         _save_onnx(output, network, twin, facts, force)
     else:
-        {"rtneural": rtneural, "aidax": aidax, "proteus": proteus}[to].save(
-            output, network, twin.rate, facts, force=force
-        )
+        save: Callable[..., None] = {"rtneural": rtneural.save, "aidax": aidax.save, "proteus": proteus.save}[to]
+        knobs = {knob.name: (knob.low, knob.high) for knob in twin.knobs}
+        save(output, network, twin.rate, facts, knobs=knobs, force=force)
     return Exported(output, to, notes(network, twin.rate, to))
 
 

@@ -73,7 +73,7 @@ def open_playable(path: Path, size: str | None = None) -> Opened:
     if not path.is_dir():
         model = open_model(path)
         network = of_size(model, path, size).network
-        return Opened(network, model.rate, model.metadata.name or path.stem, knobs_of_network(network))
+        return Opened(network, model.rate, model.metadata.name or path.stem, knobs_of_file(model))
     run = open_run(path)
     saved = model_file.load_plain(run.model)
     name, knobs = path.resolve().name, knobs_of(run)
@@ -87,10 +87,9 @@ def open_playable(path: Path, size: str | None = None) -> Opened:
     return Opened(plain.from_names(saved.kind, saved.config, saved.weights, str(run.model)), saved.rate, name, knobs)
 
 
-def knobs_of_network(network: object) -> tuple[Knob, ...]:
-    """The knobs of a network that names them itself, as an ONNX file does."""
-    named = network.knobs if isinstance(network, OnnxNetwork) else {}
-    return tuple(Knob(name, low, high) for name, (low, high) in named.items())
+def knobs_of_file(model: ModelFile) -> tuple[Knob, ...]:
+    """The knobs that a model file names."""
+    return tuple(Knob(name, low, high) for name, (low, high) in model.knobs.items())
 
 
 def open_run(path: Path) -> RunFolder:

@@ -75,9 +75,11 @@ class Twin:
     @property
     def knobs(self) -> tuple[Knob, ...]:
         """The knobs that can still be turned, in the network's order."""
-        if isinstance(self.network, OnnxNetwork):
-            return playing.knobs_of_network(self.network)
-        return knobs_of(self.run) if self.run is not None and self.network.controls else ()
+        if not self.network.controls:
+            return ()
+        if self.model is not None:
+            return playing.knobs_of_file(self.model)
+        return knobs_of(self.run) if self.run is not None else ()
 
     def at(self, values: Mapping[str, float]) -> Twin:
         """The twin with each knob at a value for good: a network without knobs, which plays and exports as any other.
