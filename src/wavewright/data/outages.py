@@ -24,7 +24,10 @@ STEP_SECONDS = 0.01
 LONGEST_RECOVERY = 5.0
 FEWEST = 8
 """Outages from which a recovery can be told; with fewer it is taken to be as long as the outage itself."""
-RECOVERED = 1e-3
+BY_CHANCE = 4.0
+"""Standard deviations of a mean that chance does not reach."""
+LONGEST_FIT = 10
+RECOVERED = 3e-3
 """Power of what is left of a recovery, over the sound's, at which it is over."""
 
 Stretch = tuple[int, int]
@@ -63,25 +66,32 @@ def usable(wet: FloatArray, rate: int) -> list[Stretch] | None:
 def recovery(wet: FloatArray, rate: int, found: Sequence[Stretch]) -> int:
     """Samples from the start of an outage to where the device answers as it always does; 0 where that cannot be told.
 
-    The mean over all outages of what follows them, in steps of `STEP_SECONDS`, is compared with where it ends.
+    The mean over all outages of what follows them, in steps of `STEP_SECONDS`, comes down to where it ends. As long as
+    it can be told from chance it is followed; from there on it is taken to go on as it did, along an exponential.
     """
     starts = [start for start, _ in found]
     reach = int(np.median(np.diff(starts))) if len(starts) > 1 else 0
-    reach = min(reach, round(LONGEST_RECOVERY * rate))
     step = round(STEP_SECONDS * rate)
-    steps = reach // step
+    steps = min(reach, round(LONGEST_RECOVERY * rate)) // step
     whole = [start for start in starts if start + steps * step <= wet.shape[1]]
     if len(whole) < FEWEST or steps < 8:
         return 0
     answers = np.stack([_in_steps(wet[:, start : start + steps * step], step) for start in whole])
-    mean = answers.mean(axis=0)  # (steps): the sound has gone, the recovery is there
     last = max(1, steps // 8)
-    rest = mean[-last:].mean()
-    noise = answers[:, -last:].std() / np.sqrt(len(whole))
+    away = np.abs(
+        answers.mean(axis=0) - answers[:, -last:].mean()
+    )  # (steps): the sound has gone, the recovery is there
+    noise = float(answers[:, -last:].std()) / np.sqrt(len(whole))
     sound = np.mean([np.var(wet[:, start + (steps - last) * step : start + steps * step]) for start in whole])
-    allowed = max(2 * float(noise), float(np.sqrt(RECOVERED * sound)))
-    late = np.flatnonzero(np.abs(mean - rest) > allowed)
-    return int((late[-1] + 1) * step) if len(late) else step
+    told = np.flatnonzero(away > BY_CHANCE * noise)
+    end = int(told[-1]) + 1 if len(told) else 1
+    begin = max(int(np.flatnonzero(away[:end] > 0.5 * away.max())[-1]), end - LONGEST_FIT) if len(told) else end
+    wanted = float(np.sqrt(RECOVERED * sound))
+    if end - begin >= 3 and away[end - 1] > wanted > 0:
+        slope, level = np.polyfit(np.arange(begin, end), np.log(away[begin:end]), 1)
+        if slope < 0:
+            end = max(end, int(np.ceil((np.log(wanted) - level) / slope)))
+    return min(end, steps) * step
 
 
 def _in_steps(x: FloatArray, step: int) -> NDArray[np.float64]:
