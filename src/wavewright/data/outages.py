@@ -83,11 +83,11 @@ def recovery(wet: FloatArray, rate: int, found: Sequence[Stretch]) -> int:
     )  # (steps): the sound has gone, the recovery is there
     noise = float(answers[:, -last:].std()) / np.sqrt(len(whole))
     sound = np.mean([np.var(wet[:, start + (steps - last) * step : start + steps * step]) for start in whole])
-    told = np.flatnonzero(away > BY_CHANCE * noise)
+    wanted = float(np.sqrt(RECOVERED * sound))
+    told = np.flatnonzero(away > max(BY_CHANCE * noise, wanted))
     end = int(told[-1]) + 1 if len(told) else 1
     begin = max(int(np.flatnonzero(away[:end] > 0.5 * away.max())[-1]), end - LONGEST_FIT) if len(told) else end
-    wanted = float(np.sqrt(RECOVERED * sound))
-    if end - begin >= 3 and away[end - 1] > wanted > 0:
+    if end - begin >= 3 and BY_CHANCE * noise > wanted > 0:
         slope, level = np.polyfit(np.arange(begin, end), np.log(away[begin:end]), 1)
         if slope < 0:
             end = max(end, int(np.ceil((np.log(wanted) - level) / slope)))
