@@ -15,7 +15,12 @@ from wavewright.cli.main import run as command
 from wavewright.data.corpus import Corpus
 from wavewright.data.mosaic_settings import MosaicSettings
 from wavewright.errors import DataError, OutputError, RunError
-from wavewright.jobs.mosaic import mosaic
+from wavewright.jobs import generate
+from wavewright.jobs.frame_settings import FrameSettings
+from wavewright.jobs.generate_settings import GenerateSettings
+from wavewright.jobs.mosaic import generated, mosaic
+from wavewright.train.progress import Silent
+from wavewright.train.settings import TrainSettings
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +80,30 @@ def test_what_cannot_be_rebuilt_is_refused_before_any_work(learned: Path, tmp_pa
     assert out.read_bytes() == b"mine"
     mosaic(learned, a_sound(learned, 0), out, MosaicSettings(candidates=1), force=True)
     assert files.info(out).rate == RATE
+
+
+def test_frames_that_a_network_made_up_are_followed(learned: Path, tmp_path: Path) -> None:
+    settings = GenerateSettings(
+        network="frame-mixture",
+        size=8,
+        layers=1,
+        held_out=0.3,
+        window=16,
+        batch=2,
+        frame=FrameSettings(frames="mfcc", frame_size=32, bands=20, coefficients=8, mixtures=1, character=0),
+        train=TrainSettings(steps=3, threads=1, preview_minutes=None, device="cpu"),
+    )
+    run = tmp_path / "run"
+    generate.learn(generate.begin([learned.parent / "sounds"], run, settings, Silent()), settings, Silent())
+    told = ["sample", str(run), "--mosaic", "generated", "--seconds", "0.5", "--grain", "0.03"]
+    for name in ("one.wav", "again.wav"):
+        assert command([*told, "-o", str(tmp_path / name)]) == 0
+    one, again = (files.read(tmp_path / name).samples[0] for name in ("one.wav", "again.wav"))
+    assert np.array_equal(one, again)
+    assert one.size <= RATE // 2
+    assert np.abs(one).max() > 0.01  # grains of the corpus, at their own level
+    with pytest.raises(RunError, match="mfcc or log-mel are needed"):
+        generated(learned, tmp_path / "no.wav")
 
 
 def test_help_tells_of_grains(capsys: pytest.CaptureFixture[str]) -> None:

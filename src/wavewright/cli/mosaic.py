@@ -11,6 +11,9 @@ from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse
 from wavewright.data.mosaic_settings import MosaicSettings
 
+GENERATED = "generated"
+"""What stands for a sequence of the network's own in the place of a file."""
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -21,8 +24,17 @@ class Arguments:
     """
 
     run: Annotated[Path, POSITIONAL, option("the run folder, or a store of `wavewright prepare`", metavar="RUN|STORE")]
-    mosaic: Annotated[Path, option("the sound file to rebuild: any rate, channels, length", metavar="TARGET")]
+    mosaic: Annotated[
+        Path,
+        option(
+            "the sound file to rebuild: any rate, channels, length; or the word generated, for a new sequence of "
+            "frames from a network of MFCC or log-mel frames",
+            metavar="TARGET",
+        ),
+    ]
     output: Annotated[Path, option("the file to write", short="-o", metavar="OUT")]
+    seconds: Annotated[float | None, option("length of a generated sequence; absent: what the network says")] = None
+    seed: Annotated[int, option("of a generated sequence")] = 0
     settings: MosaicSettings = field(default_factory=MosaicSettings)
     force: Annotated[bool, option("replace a file that is there already", short="-f")] = False
     voice: Voice = field(default_factory=Voice)
@@ -37,15 +49,26 @@ def main(words: Sequence[str]) -> int:
 
     voice = arguments.voice
     with Bar(f"rebuilding {arguments.mosaic.name}", "samples", voice) as bar:
-        made = mosaic.mosaic(
-            arguments.run,
-            arguments.mosaic,
-            arguments.output,
-            arguments.settings,
-            force=arguments.force,
-            progress=bar.update,
-            tell=voice.say,
-        )
+        if str(arguments.mosaic) == GENERATED:
+            made = mosaic.generated(
+                arguments.run,
+                arguments.output,
+                arguments.settings,
+                seconds=arguments.seconds,
+                seed=arguments.seed,
+                force=arguments.force,
+                progress=bar.update,
+            )
+        else:
+            made = mosaic.mosaic(
+                arguments.run,
+                arguments.mosaic,
+                arguments.output,
+                arguments.settings,
+                force=arguments.force,
+                progress=bar.update,
+                tell=voice.say,
+            )
     voice.say(
         f"{made.path}: {made.seconds:.2f} s at {made.rate} Hz, {made.grains} grains out of {made.choice:,}, "
         f"{made.distance:.2f} deviations from the target; {1 - made.joins:.0%} go on where the last one ended"

@@ -1,23 +1,33 @@
-"""Mosaic: any sound, rebuilt from the grains of what a generator has learned."""
+"""Mosaic: any sound, or what a network has dreamt of MFCCs, rebuilt from the grains of what a generator has learned."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
 from wavewright.data.corpus import Corpus, is_store
+from wavewright.data.frame_kinds import FrameKind
+from wavewright.data.grains import Pieces, of_frames, starts_of
 from wavewright.data.mosaic import MosaicIndex, refuse_silent
 from wavewright.data.mosaic_settings import MosaicSettings
 from wavewright.data.store import Store
 from wavewright.errors import RunError
-from wavewright.jobs.generate_settings import JOB, GenerateSettings
+from wavewright.jobs import frame_sampling
+from wavewright.jobs.frame_drawing import drawn_sounds
+from wavewright.jobs.generate_settings import JOB, GenerateSettings, SampleSettings
+from wavewright.jobs.generator import OpenFrames, open_generator
 from wavewright.jobs.material import kept_material
 from wavewright.settings import from_mapping
 from wavewright.train.run import RunFolder
+
+WITHOUT_PHASES = ("mfcc", "log-mel")
+"""Frames that tell what a sound is like and not its samples."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,61 @@ def mosaic(
         return _written(MosaicIndex(_sounds(corpus), corpus.rate, settings), wanted, output, force, progress)
 
 
+def generated(
+    run: Path,
+    output: Path,
+    settings: MosaicSettings | None = None,
+    *,
+    seconds: float | None = None,
+    seed: int = 0,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Mosaic:
+    """A new sequence of frames, drawn from a network of frames without phases (MFCC, log-mel), as a mosaic of what it
+    has learned: no phases are made up. Grains keep their own level.
+
+    Raises:
+        RunError: no run, or one whose frames have phases.
+        OutputError: as `mosaic`.
+    """
+    opened = open_generator(run)
+    if not isinstance(opened, OpenFrames) or opened.settings.frame.frames not in WITHOUT_PHASES:
+        raise RunError(
+            f"run {run} has no frames that a mosaic could follow ({' or '.join(WITHOUT_PHASES)} are needed); draw a "
+            "sound from it with `wavewright sample`, and name that as the target"
+        )
+    files.Writer(output, opened.rate, 1, force=force)  # refuses what cannot be written
+    wanted = frame_sampling.request(opened, SampleSettings(seconds=seconds, seed=seed))
+    kind = _Kept(opened.cutting.kind)
+    drawing = replace(wanted.drawing, cutting=replace(opened.cutting, kind=kind))
+    made = drawn_sounds(drawing, wanted.samples, [(0, 0)])[0]
+    over = made.over if wanted.open_end and made.over is not None else None
+    length = wanted.samples if over is None else max(1, round(over * opened.rate))
+    told = replace(settings or MosaicSettings(), onsets=False, level=False)
+    index = MosaicIndex(_sounds(opened.material.corpus), opened.rate, told, opened.cutting.kind)
+    starts = starts_of(np.zeros(length, np.float32), opened.rate, index.grain, at_onsets=False)
+    target = of_frames(iter(kind.kept), starts, index.grain, kind.hop, length, np.zeros(len(starts)))
+    return _laid(index, target, output, force, progress)
+
+
+class _Kept:
+    """A kind of frames that keeps those it is to turn into sound, and gives silence in their place."""
+
+    def __init__(self, kind: FrameKind) -> None:
+        self._kind, self.kept = kind, list[FloatArray]()
+        self.hop, self.size, self.overlap, self.linear = kind.hop, kind.size, kind.overlap, kind.linear
+
+    def analyse(self, x: FloatArray) -> FloatArray:
+        return self._kind.analyse(x)
+
+    def synthesiser(self) -> _Kept:
+        return self
+
+    def push(self, frames: FloatArray, last: bool = False) -> FloatArray:
+        self.kept.append(np.array(frames))
+        return np.zeros(len(frames) * self.hop, np.float32)
+
+
 def corpus_of(source: Path) -> Corpus:
     """The sounds of a run of generate, or of a store of `wavewright prepare`.
 
@@ -99,18 +164,23 @@ def _written(
     force: bool,
     progress: Callable[[int, int], None] | None,
 ) -> Mosaic:
-    target = index.cut(wanted)
+    return _laid(index, index.cut(wanted), output, force, progress)
+
+
+def _laid(
+    index: MosaicIndex, target: Pieces, output: Path, force: bool, progress: Callable[[int, int], None] | None
+) -> Mosaic:
     chosen = index.choose(target)
-    with files.Writer(output, index.rate, 1, force=force, frames=wanted.size) as out:
+    with files.Writer(output, index.rate, 1, force=force, frames=target.length) as out:
         for block in index.render(target, chosen):
             if block.size:
                 out.write(block[None])
             if progress is not None:
-                progress(out.frames, wanted.size)
+                progress(out.frames, target.length)
     return Mosaic(
         output,
         index.rate,
-        wanted.size / index.rate,
+        target.length / index.rate,
         len(chosen.grains),
         len(index),
         chosen.distance,
