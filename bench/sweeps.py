@@ -122,7 +122,7 @@ def train(
     plain = settings_for(network)
     net = WINDOWS if network.startswith("window-") else ()
     own = replace(plain.train, threads=1, preview_minutes=None, checkpoint_seconds=1e6)
-    own = with_budget(own, minutes=seconds / 60)
+    own = with_budget(own, minutes=max(seconds, 1.0) / 60)
     settings = replace(plain, net=net, delay=0, validation_seconds=HELD_OUT, table_epochs=None, train=own)
     settings = replace(settings, **changes)
     if settings.train.minutes is not None:
