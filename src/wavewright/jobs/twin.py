@@ -71,6 +71,8 @@ class Twin:
     run: RunFolder | None = None
     model: ModelFile | None = None
     sizes: tuple[tuple[float, Network], ...] = ()
+    size: str | None = None
+    """Which of the sizes of a run this is, where one was named."""
 
     @property
     def knobs(self) -> tuple[Knob, ...]:
@@ -133,7 +135,7 @@ def _of_run(run: RunFolder, size: str | None) -> Twin:
         playing.refuse_size(run.path, size)
         return twin
     if size is not None:
-        return replace(twin, network=network.sizes[size])
+        return replace(twin, network=network.sizes[size], size=size)
     sizes = tuple((UP_TO[name], part) for name, part in network.sizes.items())
     return replace(twin, network=network.full, sizes=sizes)
 
@@ -428,7 +430,15 @@ def facts_of(twin: Twin, metadata: NamMetadata | None = None) -> NamMetadata:
         training = {
             "settings": twin.run.settings,
             "data": {"latency": extra["delay"], "checks": extra["check"]},
-            "validation_esr": saved.figures.get("esr"),
+            "validation_esr": saved.figures.get(f"esr {twin.size}", saved.figures.get("esr")),
         }
-        facts = replace(facts, training=training)
+        levels = {f"{side}_level_dbu": _level(twin.run, f"{side}_dbu") for side in ("input", "output")}
+        unknown = {name: level for name, level in levels.items() if getattr(facts, name) is None}
+        facts = replace(facts, training=training, **unknown)
     return facts
+
+
+def _level(run: RunFolder, name: str) -> float | None:
+    """A level of full scale in dBu, as it was told when the run was made."""
+    told = run.info["extra"].get(name, run.settings.get(name))
+    return float(told) if isinstance(told, (int, float)) else None

@@ -1,8 +1,9 @@
 """One device learned in two sizes at once: a WaveNet A2 full for who has the processor, and a lite one for who has not.
 
 The two are networks of their own that hear the same windows and are judged by the same loss, whose sum is learned.
-Neither takes a weight or a gradient from the other: what training them together saves is a second run, and what it
-gives is one file in which a player may change the size while it plays (the SlimmableContainer of the .nam format).
+Neither takes a weight from the other; where training limits the length of the gradient, it is that of both together.
+What training them together saves is a second run, and what it gives is one file in which a player may change the size
+while it plays (the SlimmableContainer of the .nam format).
 """
 
 from __future__ import annotations
