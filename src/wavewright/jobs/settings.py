@@ -38,6 +38,11 @@ class EmulateSettings:
     cut_off: bool = setting(
         True, "count nothing as an error that lies beyond full scale, where the converter cut the wet recording off"
     )
+    track_drift: str = setting(
+        "auto",
+        "follow a delay that wanders (tape, a loose clock): where it is beyond doubt, wherever it is measured, never",
+        choices=("auto", "on", "off"),
+    )
     resample: bool = setting(False, "bring a wet recording of another rate to the dry one's")
     table_epochs: int | None = setting(
         None, "validate every so many epochs, errors of training data included: see evaluate --table", low=1
@@ -78,12 +83,6 @@ def starting_from(folder: Path) -> EmulateSettings:
     if run.job != JOB:
         raise RunError(f"run {folder} belongs to the job {run.job}, not {JOB}; start from a run of train emulate")
     told = from_mapping(EmulateSettings, run.settings)
-    names = ("net", "window", "scroll", "batch", "validation_seconds", "table_epochs", "loss")
     rates = {name: getattr(told.train, name) for name in ("learning_rate", "optimizer", "schedule", "warm_up")}
-    plain = settings_for(told.network)
-    return replace(
-        plain,
-        **{name: getattr(told, name) for name in names},
-        start_from=folder,
-        train=replace(plain.train, **rates),
-    )
+    own = TrainSettings(**rates)
+    return replace(told, delay=None, resample=False, start_from=folder, freeze=(), train=own)

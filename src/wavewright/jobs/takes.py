@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from wavewright.audio import files
 from wavewright.audio.recording import FloatArray, Recording
 from wavewright.audio.resample import resample
 from wavewright.data import align
+from wavewright.data.align import TrackDrift
 from wavewright.data.check import CLIPPED_SHARE, PairReport, check_pair
 from wavewright.data.outages import Stretch, usable, within
 from wavewright.data.store import Store
@@ -100,13 +101,13 @@ def refuse_same(dry: Path, wet: Path) -> None:
         raise PairError(f"dry and wet are both {dry}; name the recording of what went in, then of what came out")
 
 
-def check(dry: Path, wet: Path, *, allow_resample: bool = False) -> PairReport:
+def check(dry: Path, wet: Path, *, allow_resample: bool = False, track_drift: TrackDrift = "auto") -> PairReport:
     """Alignment and quality of two files; what `wavewright check` prints.
 
     Raises:
         AudioFileError, PairError: the recordings cannot be used, or not together.
     """
-    return check_pair(*load_pair(dry, wet), allow_resample=allow_resample)
+    return check_pair(*load_pair(dry, wet), allow_resample=allow_resample, track_drift=track_drift)
 
 
 def prepare(capture: Capture, settings: EmulateSettings) -> list[Pair]:
@@ -127,7 +128,7 @@ def prepare(capture: Capture, settings: EmulateSettings) -> list[Pair]:
             dry = files.read(pair.dry)
         wet = files.read(pair.wet)
         try:
-            report = check_pair(dry, wet, allow_resample=settings.resample)
+            report = check_pair(dry, wet, allow_resample=settings.resample, track_drift=_tracking(settings))
         except PairError as error:
             raise error if len(capture.pairs) == 1 else PairError(f"{pair.wet.name}: {error}") from error
         if wet.rate != dry.rate:
@@ -137,6 +138,13 @@ def prepare(capture: Capture, settings: EmulateSettings) -> list[Pair]:
     return [
         _aligned(dry, wet, report, delay, settings) for (_, dry, wet, report), delay in zip(found, delays, strict=True)
     ]
+
+
+def _tracking(settings: EmulateSettings) -> TrackDrift:
+    """Whether wandering delays are followed: not around a delay that was given by hand."""
+    if settings.delay is not None:
+        return "off"
+    return cast("TrackDrift", settings.track_drift)
 
 
 def _refuse_misfits(capture: Capture, settings: EmulateSettings) -> None:
@@ -170,7 +178,9 @@ def _delays(reports: Sequence[tuple[Path, PairReport]], asked: int | None) -> li
         places = [at for at, (path, _) in enumerate(reports) if path == dry]
         found = [reports[at][1].alignment for at in places]
         spread = max(one.delay_samples for one in found) - min(one.delay_samples for one in found)
-        if 0 < spread <= max(one.uncertainty for one in found) and not any(one.drift_ppm for one in found):
+        if 0 < spread <= max(one.uncertainty for one in found) and not any(
+            one.drift_ppm or one.wander for one in found
+        ):
             for at in places:
                 delays[at] = min(one.delay_samples for one in found)
     return delays
