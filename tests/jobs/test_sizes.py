@@ -87,6 +87,17 @@ def test_either_size_plays_from_the_run_and_from_its_file(run: Path, pair: tuple
     assert np.abs(heard["lite"] - heard["full"]).max() > 1e-3
 
 
+def test_levels_and_figures_of_the_run_go_into_the_file(run: Path, tmp_path: Path) -> None:
+    opened = twin.open_twin(run, "lite")
+    assert opened.run is not None
+    opened.run.info["extra"]["input_dbu"] = 12.5
+    twin.export_nam(opened, tmp_path / "lite.nam", nam.NamMetadata(output_level_dbu=3.0))
+    told = nam.load(tmp_path / "lite.nam").metadata
+    assert (told.input_level_dbu, told.output_level_dbu) == (12.5, 3.0)
+    assert told.training is not None
+    assert told.training["validation_esr"] == model_file.load(run / "model.safetensors").figures["esr lite"]
+
+
 def test_a_size_of_what_has_none(run: Path, tmp_path: Path) -> None:
     twin.export_nam(twin.open_twin(run, "lite"), tmp_path / "lite.nam")
     for door in (playing.open_playable, twin.open_twin):

@@ -432,9 +432,9 @@ def facts_of(twin: Twin, metadata: NamMetadata | None = None) -> NamMetadata:
             "data": {"latency": extra["delay"], "checks": extra["check"]},
             "validation_esr": saved.figures.get(f"esr {twin.size}", saved.figures.get("esr")),
         }
-        levels = {f"{side}_level_dbu": _level(twin.run, f"{side}_dbu") for side in ("input", "output")}
-        unknown = {name: level for name, level in levels.items() if getattr(facts, name) is None}
-        facts = replace(facts, training=training, **unknown)
+        told = {f"{side}_level_dbu": _level(twin.run, f"{side}_dbu") for side in ("input", "output")}
+        missing = {name: level for name, level in told.items() if getattr(facts, name) is None}
+        facts = replace(facts, training=training, **missing)
     return facts
 
 
