@@ -433,7 +433,7 @@ def facts_of(twin: Twin, metadata: NamMetadata | None = None) -> NamMetadata:
             "validation_esr": saved.figures.get(f"esr {twin.size}", saved.figures.get("esr")),
         }
         told = {f"{side}_level_dbu": _level(twin.run, f"{side}_dbu") for side in ("input", "output")}
-        missing = {name: level for name, level in told.items() if getattr(facts, name) is None}
+        missing: dict[str, Any] = {name: level for name, level in told.items() if getattr(facts, name) is None}
         facts = replace(facts, training=training, **missing)
     return facts
 
