@@ -6,7 +6,8 @@ which digit was asked for.
 8 kHz, 256 codes of mu-law, no pre-emphasis; takes 5 to 7 of every speaker and digit are held out, every sample of them
 counts, the first predicted from silence. The floors are fitted to the same training takes: how often each code occurs,
 and a linear predictor of order 16 that adapts by recursive least squares. The network is told the digit, the speaker
-and how far through the word it is (so also how long that is), of held-out takes as well.
+and how far through the word it is (so also how long that is), of held-out takes as well. A tenth of the past is hidden
+from it in training.
 
 Then ten of each digit are drawn, the speakers in turn, and a recogniser that was fitted to the takes learned
 (`digit_recogniser.py`) says which digit it hears; beside it, how often it is right about real takes held out.
@@ -129,6 +130,7 @@ def learned(told: argparse.Namespace, name: str, run: Path) -> tuple[OpenGenerat
     """One network, trained, and in how many steps."""
     if not told.judge:
         plain = replace(settings_for(name), held_out_files=HELD_OUT, classes="name", class_part="0,1", position=True)
+        plain = replace(plain, forget=0.1)
         train = replace(with_budget(plain.train, minutes=told.minutes), threads=told.threads, preview_minutes=None)
         if name == "sample-wavenet":
             size, window, rate = WAVENET
@@ -136,6 +138,7 @@ def learned(told: argparse.Namespace, name: str, run: Path) -> tuple[OpenGenerat
         settings = replace(plain, train=train)
         generate.learn(generate.begin([told.folder], run, settings, Silent(), force=True), settings, Silent())
     opened = open_generator(run)
+    assert isinstance(opened, OpenGenerator)
     return opened, model_file.load(opened.run.model).step
 
 

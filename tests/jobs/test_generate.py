@@ -43,7 +43,7 @@ def at_step(task: generate.GenerateTask, step: int, act: Callable[[], None]) -> 
 
 @pytest.mark.parametrize("network", SIZES)
 def test_every_network_trains_and_resumes_to_the_same_weights(folder: Path, tmp_path: Path, network: str) -> None:
-    told = settings(network, classes="folder", onset=True, tail=0.02, train={"steps": 5})
+    told = settings(network, classes="folder", onset=True, tail=0.02, forget=0.2, train={"steps": 5})
     straight = generate.begin([folder], tmp_path / "straight", told, Silent())
     assert generate.learn(straight, told, Silent()).status == "finished"
     stopped = generate.begin([folder], tmp_path / "run", told, Silent())
@@ -104,6 +104,24 @@ def test_a_state_that_is_not_finite_is_forgotten(folder: Path, tmp_path: Path) -
     task = generate.begin([folder], tmp_path / "run", told, Silent()).task
     task.carry({name: torch.full_like(value, math.nan) for name, value in task.carried().items()})
     assert math.isfinite(task.loss(task.batch(1, 0, 1)).item())
+
+
+@pytest.mark.parametrize("network", ["audio-rnn", "sample-wavenet"])
+def test_what_is_forgotten_is_silent_and_must_be_predicted_all_the_same(
+    folder: Path, tmp_path: Path, network: str
+) -> None:
+    plain, forgetful = (
+        generate.begin([folder], tmp_path / f"{share}", settings(network, onset=True, forget=share), Silent()).task
+        for share in (0.0, 0.3)
+    )
+    some = [(plain.batch(step, 0, 1), forgetful.batch(step, 0, 1)) for step in range(30)]
+    for whole, hidden in some:
+        assert all(map(torch.equal, whole[1:], hidden[1:]))
+        assert torch.equal(whole[0][:, 1:], hidden[0][:, 1:])
+        assert bool(((whole[0] == hidden[0]) | (hidden[0].abs() < 0.01)).all())
+    sounding = torch.cat([(whole[0][:, 0].abs() > 0.02).flatten() for whole, _ in some])
+    changed = torch.cat([(whole[0] != hidden[0])[:, 0].flatten() for whole, hidden in some])
+    assert 0.2 < changed[sounding].float().mean() < 0.4
 
 
 def test_whole_files_are_held_out_by_name(folder: Path, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from wavewright.audio import files
 from wavewright.audio.recording import Recording
 from wavewright.data.corpus import Sound
 from wavewright.data.encoding import Decoder
-from wavewright.data.excerpts import Excerpts
+from wavewright.data.excerpts import Chunk, Excerpt, Excerpts
+from wavewright.data.forgetting import forget
 from wavewright.engine import fused_wavenet
 from wavewright.engine.generator_training import mean_nats
 from wavewright.engine.sampler import Choice, Sampler
@@ -94,7 +95,8 @@ class GenerateTask:
         excerpts = material.excerpts(material.learned, settings.tail)
         if self.recurrent and settings.batch is None:  # a handful of short sounds fills fewer rows
             batch = max(1, min(batch, excerpts.most_rows(window) // own_world()))
-        seed = settings.train.seed
+        self.seed = seed = settings.train.seed
+        self.share_forgotten = settings.forget
         self.streams = excerpts.streams(batch, window, seed=seed) if self.recurrent else None
         self.windows = (
             None if self.recurrent else excerpts.windows(batch, window, network.receptive_field - 1, seed=seed)
@@ -115,10 +117,18 @@ class GenerateTask:
 
         For a recurrent network also which rows begin a sound anew, (batch,).
         """
+        drawn: Chunk | Excerpt
         if self.streams is not None:
-            return tuple(self.streams.chunk(step, rank, world))
-        assert self.windows is not None
-        return tuple(self.windows.batch(step, rank, world))
+            drawn = self.streams.chunk(step, rank, world)
+        else:
+            assert self.windows is not None
+            drawn = self.windows.batch(step, rank, world)
+        if self.share_forgotten:
+            corpus, quantizer = self.material.corpus, self.material.encoding.quantizer
+            silence = float(quantizer.levels_of(np.array([quantizer.silence], quantizer.dtype))[0])
+            hidden = forget(drawn.x, self.share_forgotten, silence, corpus.rate, [self.seed, step, rank])
+            drawn = drawn._replace(x=hidden)
+        return tuple(drawn)
 
     def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
         """Bits a sample."""

@@ -64,6 +64,9 @@ class GenerateSettings:
     )
     envelope: bool = setting(False, "let the network know the coarse loudness, so that it can be asked for")
     tail: float = setting(0.0, "seconds of silence learned behind each sound, so that one-shots end", low=0, high=10)
+    forget: float = setting(
+        0.0, "share of the past hidden in training: new sound that falls silent finds its way back", low=0, high=0.5
+    )
     held_out: float = setting(0.1, "share of the files that training never hears", above=0, high=0.9)
     held_out_files: str | None = setting(None, "those files by name instead, with wildcards: '*_[567].wav'")
     window: int | None = setting(
