@@ -180,8 +180,12 @@ def test_a_pack_replaces_a_pack_alone(models: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "song.wav").write_text("mine")
-    with pytest.raises(OutputError, match="something else than a pack"):
+    with pytest.raises(OutputError, match=r"holds song.wav, which is of no pack"):
         packing.write(opened, mine, force=True)
+    (folder / "song.wav").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds song.wav"):
+        packing.write(opened, folder, force=True)
+    assert (folder / "song.wav").read_text() == "mine"
     with pytest.raises(OutputError, match="does not exist"):
         packing.write(opened, tmp_path / "none" / "pack")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "pack"]

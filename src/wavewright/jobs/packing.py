@@ -60,7 +60,9 @@ def write(
     if twin.rate is None:
         raise ModelFileError(f"{twin.source} does not say its rate, which the test sounds need; export its run")
     if (network.in_channels, network.out_channels) != (1, 1):
-        raise ModelFileError("a twin with several inputs or outputs has no pack yet; fix its knobs, or use --to onnx")
+        raise ModelFileError("a twin with knobs or several channels has no pack; fix knobs by --knob, or use --to onnx")
+    if not network.causal:
+        raise ModelFileError("a network that looks ahead has no pack: no format can hold it; train a causal one")
     try:
         building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     except OSError as error:
@@ -83,10 +85,22 @@ def refuse_place(folder: Path, *, force: bool) -> None:
             raise OutputError(f"output {folder} is a file; name a folder that is not there yet")
         if not force:
             raise OutputError(f"output {folder} already exists; pass --force to replace it, or name another folder")
-        if any(folder.iterdir()) and not (folder / pack_text.SUMS).is_file():
-            raise OutputError(f"output {folder} holds something else than a pack, and is left alone; name another")
+        foreign = {path.name for path in folder.iterdir()} - _names_in(folder)
+        if foreign:
+            raise OutputError(
+                f"output {folder} holds {min(foreign)}, which is of no pack; move it, or name another folder"
+            )
     if not folder.resolve().parent.is_dir():
         raise OutputError(f"output {folder}: the folder {folder.parent} does not exist; create it first")
+
+
+def _names_in(folder: Path) -> set[str]:
+    """The files that a pack says it is made of; none where there is no pack."""
+    sums = folder / pack_text.SUMS
+    if not sums.is_file():
+        return set()
+    lines = sums.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {line.partition("  ")[2] for line in lines} | {pack_text.SUMS}
 
 
 def _put_in_place(building: Path, folder: Path) -> None:
@@ -95,8 +109,13 @@ def _put_in_place(building: Path, folder: Path) -> None:
         if folder.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
             folder.replace(old / "old")
-            building.replace(folder)
-            shutil.rmtree(old, ignore_errors=True)
+            try:
+                building.replace(folder)
+            except BaseException:
+                (old / "old").replace(folder)
+                raise
+            finally:
+                shutil.rmtree(old, ignore_errors=True)
         else:
             building.replace(folder)
     except OSError as error:
