@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,6 +39,9 @@ class Arguments:
     tone_type: Annotated[Tone | None, option("what it does to the tone")] = None
     input_dbu: Annotated[float | None, option("level in dBu that is full scale at the device's input")] = None
     output_dbu: Annotated[float | None, option("level in dBu that is full scale at its output")] = None
+    normalize: Annotated[
+        float | None, option("bring the twin to this loudness in dBFS, as players measure it", metavar="DB")
+    ] = None
     force: Annotated[bool, option("replace a file that is there already", short="-f")] = False
     voice: Voice = field(default_factory=Voice)
 
@@ -59,6 +62,11 @@ def main(words: Sequence[str]) -> int:
     opened = twin.open_twin(arguments.run, arguments.size)
     if arguments.knob:
         opened = opened.turned(arguments.knob)
+    if arguments.normalize is not None:
+        opened, gain = exporting.normalized_twin(opened, arguments.normalize)
+        if metadata.output_level_dbu is not None:  # the twin is so much louder, the device is not
+            metadata = replace(metadata, output_level_dbu=metadata.output_level_dbu - gain)
+        arguments.voice.say(f"{gain:+.1f} dB bring it to {arguments.normalize:g} dBFS")
     voice, output = arguments.voice, arguments.output
     if to == "pack":
         pack = packing.write(opened, output, metadata, force=arguments.force, tell=voice.say)

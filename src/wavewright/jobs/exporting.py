@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wavewright.errors import ModelFileError, SettingsError
 from wavewright.formats import aidax, proteus, rtneural
 from wavewright.formats.nam_metadata import NamMetadata
+from wavewright.formats.normalized import normalized
 from wavewright.jobs import twin as twins
 from wavewright.jobs.twin import Twin
 from wavewright.nets.contract import Network
 from wavewright.nets.onnx_network import OnnxNetwork
 from wavewright.nets.plain import plain_of
+from wavewright.nets.scaled import scaled
 
 FORMATS = {"nam": ".nam", "rtneural": ".json", "aidax": ".json", "proteus": ".json", "onnx": ".onnx"}
 """What `export` writes, each with what its files end with."""
@@ -75,6 +77,22 @@ def export(twin: Twin, output: Path, to: str, metadata: NamMetadata | None = Non
         knobs = {knob.name: (knob.low, knob.high) for knob in twin.knobs}
         save(output, network, twin.rate, facts, knobs=knobs, force=force)
     return Exported(output, to, notes(network, twin.rate, to))
+
+
+def normalized_twin(twin: Twin, loudness: float) -> tuple[Twin, float]:
+    """The twin at this loudness in dBFS, all its sizes by the same gain, and that gain in dB.
+
+    Where the level of full scale at the device's output is known, it moves along: what plays is that much louder, the
+    device is not.
+
+    Raises:
+        ModelFileError: an ONNX file.
+        SettingsError: a twin that has no loudness, or cannot be made louder.
+    """
+    network, gain_db = normalized(network_of(twin), loudness)
+    gain = 10 ** (gain_db / 20)
+    sizes = tuple((up_to, scaled(part, gain)) for up_to, part in twin.sizes)
+    return replace(twin, network=network, sizes=sizes, gain_db=twin.gain_db + gain_db), gain_db
 
 
 def notes(network: Network, rate: int | None, to: str) -> list[str]:

@@ -44,6 +44,10 @@ class EmulateSettings:
         choices=("auto", "on", "off"),
     )
     resample: bool = setting(False, "bring a wet recording of another rate to the dry one's")
+    input_dbu: float | None = setting(
+        None, "level in dBu of a sine that is full scale at the device's input; goes into the files", low=-60, high=60
+    )
+    output_dbu: float | None = setting(None, "the same at its output", low=-60, high=60)
     table_epochs: int | None = setting(
         None, "validate every so many epochs, errors of training data included: see evaluate --table", low=1
     )

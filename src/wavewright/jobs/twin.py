@@ -73,6 +73,8 @@ class Twin:
     sizes: tuple[tuple[float, Network], ...] = ()
     size: str | None = None
     """Which of the sizes of a run this is, where one was named."""
+    gain_db: float = 0.0
+    """By how much its output was made louder than the device's."""
 
     @property
     def knobs(self) -> tuple[Knob, ...]:
@@ -421,6 +423,8 @@ def facts_of(twin: Twin, metadata: NamMetadata | None = None) -> NamMetadata:
         names = ("name", "modeled_by", "gear_type", "gear_make", "gear_model", "tone_type", "training")
         levels = ("input_level_dbu", "output_level_dbu")
         taken = {name: getattr(known, name) for name in (*names, *levels) if getattr(facts, name) is None}
+        if taken.get("output_level_dbu") is not None:
+            taken["output_level_dbu"] -= twin.gain_db
         facts = replace(facts, **taken)
     if facts.name is None:
         facts = replace(facts, name=twin.name)
@@ -433,6 +437,8 @@ def facts_of(twin: Twin, metadata: NamMetadata | None = None) -> NamMetadata:
             "validation_esr": saved.figures.get(f"esr {twin.size}", saved.figures.get("esr")),
         }
         told = {f"{side}_level_dbu": _level(twin.run, f"{side}_dbu") for side in ("input", "output")}
+        if told["output_level_dbu"] is not None:
+            told["output_level_dbu"] -= twin.gain_db
         missing: dict[str, Any] = {name: level for name, level in told.items() if getattr(facts, name) is None}
         facts = replace(facts, training=training, **missing)
     return facts

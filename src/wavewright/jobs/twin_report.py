@@ -13,6 +13,7 @@ from wavewright.data.store import Store
 from wavewright.errors import RunError
 from wavewright.jobs import twin as twins
 from wavewright.jobs.emulate import STORE
+from wavewright.report import bench
 from wavewright.report.probe import Probe, Sweep, probe
 from wavewright.report.sweeps import recorded_sweep
 from wavewright.report.twin import twin_report
@@ -56,6 +57,7 @@ def write(
     tracks = Store.open(run.path / STORE)
     swept = recorded_sweep(tracks.track("dry")[0], tracks.track("wet")[0], rate)
     real: Probe | Sweep | None = swept if device is None else probe(device, rate)
+    sides = bench.sides(through, device, tracks.track("dry")[0], tracks.track("wet")[0], rate)
     twin_report(
         place,
         title=title or opened.name,
@@ -67,6 +69,7 @@ def write(
         figures=judged.figures,
         probe=probe(through, rate),
         device=real,
+        bench=bench.bench_table(*sides, output_dbu=run.settings.get("output_dbu")),
         check=run.info["extra"]["check"],
         settings=run.settings,
         run=str(folder),

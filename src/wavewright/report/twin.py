@@ -50,6 +50,7 @@ def twin_report(
     figures: Mapping[str, Any] | None = None,
     probe: Probe | None = None,
     device: Probe | Sweep | None = None,
+    bench: str = "",
     check: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     steps_per_epoch: float | None = None,
@@ -70,6 +71,7 @@ def twin_report(
         figures: metrics by name over the whole held-out sound; the known ones are in `FIGURES`.
         probe: the twin measured by `wavewright.report.probe.probe`.
         device: the device measured in the same way, or its harmonics from a recorded sweep.
+        bench: a table of distortion and noise, see `wavewright.report.bench`.
         check: what the check of the pair found, as plain values.
         settings: the settings of the run, as plain values.
         steps_per_epoch: training steps in an epoch, for a second scale of the history.
@@ -99,7 +101,7 @@ def twin_report(
         Section("spectrograms", "Spectrograms", _spectrograms(heard, rate), "All four on one scale of levels."),
         Section("training", "Training", _training(history, steps_per_epoch)),
         Section("transfer", "Transfer", _transfer(heard, probe, device)),
-        Section("harmonics", "Harmonics", _harmonics(probe, device)),
+        Section("harmonics", "Harmonics", _harmonics(probe, device) + bench),
         Section("data", "The recordings", findings(check or {})),
         Section("settings", "Settings", _settings(settings or {})),
         Section("next", "What to do next", _next(figures, history, run)),
