@@ -21,6 +21,7 @@ from wavewright.losses import (
     combine,
     dc,
     esr,
+    fair_target,
     mse,
     multi_resolution_stft,
     pre_emphasise,
@@ -180,3 +181,38 @@ def test_wrong_shapes_and_weights_are_named() -> None:
         esr(torch.zeros(5), torch.zeros(5))
     with pytest.raises(SettingsError, match="mse = -1"):
         Loss(LossSettings(mse=-1.0))
+
+
+def test_a_gain_is_learned_as_if_nothing_had_been_cut_off() -> None:
+    """Least squares on clipped targets gives too small a gain; with what was cut off free, the true one."""
+    x = torch.randn(1, 1, 4000, generator=torch.Generator().manual_seed(0))
+    wet = (1.5 * x).clamp(-1, 1)
+    found = {}
+    for rail in (None, 1.0):
+        gain = torch.ones((), requires_grad=True)
+        for _ in range(300):
+            slope = torch.autograd.grad(mse(gain * x, fair_target(gain * x, wet, rail)), gain)[0]
+            gain = (gain - 0.5 * slope).detach().requires_grad_()
+        found[rail] = float(gain.detach())
+    assert found[1.0] == pytest.approx(1.5, abs=1e-3)
+    assert found[None] < 1.2
+
+
+@given(output=st.floats(-3, 3), target=st.floats(-1, 1), known=st.booleans())
+@settings(deadline=None, max_examples=100)
+def test_a_fair_target_by_the_sample(output: float, target: float, known: bool) -> None:
+    """Against the rule in words, for one sample."""
+    rail = 0.95
+    beyond = abs(target) >= rail and output * math.copysign(1, target) >= abs(target)
+    wanted = output if beyond or not known else target
+    found = fair_target(torch.tensor([[[output]]]), torch.tensor([[[target]]]), rail, torch.tensor([[[known]]]))
+    assert float(found) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_where_nothing_is_told_there_is_no_slope() -> None:
+    output = torch.tensor([[[1.5, 0.5, 0.2, -0.3]]], requires_grad=True)
+    target = torch.tensor([[[1.0, 1.0, 0.0, 0.0]]])
+    known = torch.tensor([[[True, True, False, True]]])
+    mse(output, fair_target(output, target, 1.0, known)).backward()  # type: ignore[no-untyped-call]
+    assert output.grad is not None
+    assert output.grad[0, 0].tolist() == pytest.approx([0.0, -0.25, 0.0, -0.15])

@@ -78,4 +78,4 @@ class DrivenPlayer:
         rows = np.empty((self._groups, self._sound + len(knobs), frames), np.float32)
         rows[:, : self._sound] = block.reshape(self._groups, self._sound, frames)
         rows[:, self._sound :] = knobs
-        return rows.reshape(-1, frames)
+        return rows.reshape(self._groups * (self._sound + len(knobs)), frames)
