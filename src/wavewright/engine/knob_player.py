@@ -39,8 +39,8 @@ class KnobPlayer:
 
     def play(self, block: FloatArray, out: FloatArray) -> None:
         """``block`` (channels · inputs, n), contiguous float32, into ``out`` (channels · outputs, n)."""
-        rows = block.reshape(self._channels, self._net.in_channels, -1)
-        sound = self._net.in_channels - self._net.controls
+        frames, inputs = block.shape[1], self._net.in_channels
+        rows, sound = block.reshape(self._channels, inputs, frames), inputs - self._net.controls
         features = self._net.features_of(rows[:, sound:].transpose(0, 2, 1)).transpose(0, 2, 1)
         heard = np.concatenate([rows[:, :sound], features], axis=1)  # (channels, sound + features, n)
-        self._player.play(np.ascontiguousarray(heard.reshape(-1, block.shape[1]), np.float32), out)
+        self._player.play(np.ascontiguousarray(heard.reshape(-1 if frames else 0, frames), np.float32), out)

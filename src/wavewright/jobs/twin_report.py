@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,13 +12,17 @@ from wavewright.atomic import refuse_existing
 from wavewright.audio.recording import FloatArray
 from wavewright.data.store import Store
 from wavewright.errors import RunError
+from wavewright.jobs import takes
 from wavewright.jobs import twin as twins
 from wavewright.jobs.emulate import STORE
-from wavewright.report import bench
-from wavewright.report.probe import Probe, Sweep, probe
+from wavewright.report import bench, knobs
+from wavewright.report.probe import Probe, Sweep, Tone, probe, tone
 from wavewright.report.sweeps import recorded_sweep
 from wavewright.report.twin import twin_report
 from wavewright.train.log import read_log
+
+CURVES, CURVE_HZ, CURVE_DB = 5, 100.0, -12.0
+"""Transfer curves along a knob: how many, at which frequency and level."""
 
 Process = Callable[[FloatArray], FloatArray]
 
@@ -45,24 +50,26 @@ def write(
     if opened.run is None or opened.rate is None:
         raise RunError(f"{folder} is a model file; a report is made of a run folder")
     run, rate = opened.run, opened.rate
-    dry, wet, context = twins.held_out(opened)
-    dry_alone = slice(context, context + wet.shape[1])
-    played = twins.play(opened.network, dry)[:, dry_alone]
-    judged = twins.judge(played, wet, rate, 0)
+    parts = twins.held_out_parts(opened)
+    first = parts[0]
+    still = opened.at(first.values) if opened.knobs else opened
+    wet, dry = first.wet, first.dry[:, first.context : first.context + first.wet.shape[1]]
+    played = twins.as_recorded(twins.played(opened, first), wet, first.clipped)
+    judged = twins.judge(played, wet, rate, 0, first.counting, first.clipped)
     place = output if output is not None else run.report / "index.html"
 
     def through(x: FloatArray) -> FloatArray:
-        return np.asarray(twins.play(opened.network, x[np.newaxis])[0])
+        return np.asarray(twins.play(still.network, x[np.newaxis])[0])
 
-    tracks = Store.open(run.path / STORE)
-    swept = recorded_sweep(tracks.track("dry")[0], tracks.track("wet")[0], rate)
+    tracks, only = Store.open(run.path / STORE), slice(0, takes.material_of(run).takes[0].stop)
+    swept = recorded_sweep(tracks.track("dry")[0, only], tracks.track("wet")[0, only], rate)
     real: Probe | Sweep | None = swept if device is None else probe(device, rate)
-    sides = bench.sides(through, device, tracks.track("dry")[0], tracks.track("wet")[0], rate)
+    sides = bench.sides(through, device, tracks.track("dry")[0, only], tracks.track("wet")[0, only], rate)
     twin_report(
         place,
         title=title or opened.name,
         rate=rate,
-        dry=dry[0, dry_alone],
+        dry=dry[0],
         wet=wet[0],
         twin=played[0],
         history=read_log(run.log),
@@ -70,9 +77,36 @@ def write(
         probe=probe(through, rate),
         device=real,
         bench=bench.bench_table(*sides, output_dbu=run.settings.get("output_dbu")),
-        check=run.info["extra"]["check"],
+        knobs=_knobs(opened, parts, rate) if len(parts) > 1 else "",
+        check=run.info["extra"]["check"] | _cut_off(judged),
         settings=run.settings,
         run=str(folder),
         force=True,
     )
     return place
+
+
+def _cut_off(judged: twins.Judgement) -> dict[str, str]:
+    """What was done about samples that the converter cut off, for the page."""
+    return {"cut_off": judged.note} if judged.note else {}
+
+
+def _knobs(opened: twins.Twin, parts: Sequence[twins.HeldOut], rate: int) -> str:
+    """Every recorded position, and what the twin does along each knob, the others where they first stood."""
+    positions = []
+    for part in parts:
+        played = twins.as_recorded(twins.played(opened, part), part.wet, part.clipped)
+        figures = twins.judge(played, part.wet, rate, 0, part.counting, part.clipped).figures
+        dry = part.dry[0, part.context : part.context + part.wet.shape[1]]
+        positions.append(knobs.Position(part.label, dry, part.wet[0], played[0], figures))
+    curves: dict[str, dict[str, Tone]] = {}
+    for knob in opened.knobs:
+        for value in np.linspace(knob.low, knob.high, CURVES):
+            there = opened.at({**parts[0].values, knob.name: float(value)}).network
+
+            def through(x: FloatArray, there: Any = there) -> FloatArray:
+                return np.asarray(twins.play(there, x[np.newaxis])[0])
+
+            found = tone(through, rate, CURVE_HZ, CURVE_DB)
+            curves.setdefault(knob.name, {})[f"{knob.name} {value:g}"] = found
+    return knobs.knobs_section(positions, curves, rate)

@@ -51,6 +51,7 @@ def twin_report(
     probe: Probe | None = None,
     device: Probe | Sweep | None = None,
     bench: str = "",
+    knobs: str = "",
     check: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     steps_per_epoch: float | None = None,
@@ -72,6 +73,7 @@ def twin_report(
         probe: the twin measured by `wavewright.report.probe.probe`.
         device: the device measured in the same way, or its harmonics from a recorded sweep.
         bench: a table of distortion and noise, see `wavewright.report.bench`.
+        knobs: HTML of `wavewright.report.knobs`, for a twin that has any.
         check: what the check of the pair found, as plain values.
         settings: the settings of the run, as plain values.
         steps_per_epoch: training steps in an epoch, for a second scale of the history.
@@ -102,6 +104,7 @@ def twin_report(
         Section("training", "Training", _training(history, steps_per_epoch)),
         Section("transfer", "Transfer", _transfer(heard, probe, device)),
         Section("harmonics", "Harmonics", _harmonics(probe, device) + bench),
+        *([Section("knobs", "Knobs", knobs, "Held-out sound at every recorded position.")] if knobs else []),
         Section("data", "The recordings", findings(check or {})),
         Section("settings", "Settings", _settings(settings or {})),
         Section("next", "What to do next", _next(figures, history, run)),
