@@ -48,9 +48,8 @@ class FramePrediction:
 def predict(opened: OpenFrames, material: Material, sounds: Sequence[Sound]) -> FramePrediction:
     """What ``sounds`` of ``material`` cost."""
     measured = opened.measured
-    heard = [material.sound(sound) for sound in sounds]
-    told = [measured.controls_of(one, sound.label) for one, sound in zip(heard, sounds, strict=True)]
-    frames = Frames(heard, opened.cutting, told)
+    heard = [(material.sound(sound), sound) for sound in sounds]
+    frames = Frames([one for one, _ in heard], opened.cutting, measured.told(material, heard))
     cost, ending = judge(opened.network, frames)
     goal = GOALS[opened.settings.network]
     repeated, mean = _naive(frames, goal == "mse")

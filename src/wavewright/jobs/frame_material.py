@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 
 from wavewright.audio.recording import FloatArray
-from wavewright.audio.tempo import beat_grid
 from wavewright.data.character import BANDS, Character
 from wavewright.data.character import FRAMES as MOMENTS
 from wavewright.data.corpus import Sound
@@ -22,6 +22,7 @@ from wavewright.data.frames import Cutting, Frames, count_of, cut
 from wavewright.data.residual_kmeans import residual_codebooks
 from wavewright.errors import DataError
 from wavewright.jobs.frame_drawing import FrameDrawing
+from wavewright.jobs.frame_loops import beat_in, varied
 from wavewright.jobs.frame_settings import FrameSettings
 from wavewright.jobs.generate_settings import GenerateSettings
 from wavewright.jobs.material import Material
@@ -59,39 +60,49 @@ class FrameMaterial:
         """Hz."""
         return self.material.corpus.rate
 
-    def controls_of(self, sound: FloatArray, label: str | None) -> FrameControls:
-        """What the network is told of a sound ``(time,)``."""
+    def controls_of(self, sound: FloatArray, label: str | None, beat: Beat | None = None) -> FrameControls:
+        """What the network is told of a sound ``(time,)``; its beat is that of the first one learned where None."""
         found = np.zeros(0, np.float32) if self.character is None else self.character.numbers_of(sound, self.rate)
         age = self.cutting.kind.hop / self.rate if self.aged else None
-        return FrameControls.of(label, self.classes, found, age, self.beat_of(sound))
+        return FrameControls.of(label, self.classes, found, age, beat or self.beat)
 
-    def beat_of(self, sound: FloatArray) -> Beat | None:
-        """Where in the bar a loop begins and how fast it goes, where that is told.
+    @cached_property
+    def beat(self) -> Beat | None:
+        """Where in the bar new sounds begin and how fast they go, where that is told: as the first one learned.
 
         Raises:
             DataError: it is shorter than a beat, or nothing in it tells a tempo.
         """
-        settings = self.settings
-        if not settings.on_beat and settings.beats_per_minute is None:
-            return None
-        grid = beat_grid(sound, self.rate, settings.beats_per_minute)
-        return Beat.at(grid.tempo, self.cutting.kind.hop, self.rate, grid.first / self.rate)
+        return beat_in(self.material, self.material.learned[0], self.settings, self.cutting.kind.hop)
 
-    def frames(self, sounds: Sequence[Sound]) -> Frames:
-        """Some of the sounds, cut into frames; in silence up to the longest where no ending is learned."""
-        heard = [self.material.sound(sound) for sound in sounds]
+    def frames(self, sounds: Sequence[Sound], *, varied_by: int | None = None) -> Frames:
+        """Some of the sounds, cut into frames; in silence up to the longest where no ending is learned.
+
+        ``varied_by``: with their further versions, which follow from that seed.
+        """
+        heard = [(self.material.sound(sound), sound) for sound in sounds]
+        if varied_by is not None and self.settings.varied:
+            heard = varied(self.material, sounds, self.settings, varied_by)
         padded = 0
         if not self.settings.ending:
             longest = max(sound.length for sound in self.material.learned)
             padded = count_of(self.cutting.kind, longest)
-        told = [self.controls_of(one, sound.label) for one, sound in zip(heard, sounds, strict=True)]
-        return Frames(heard, self.cutting, told, padded)
+        return Frames([one for one, _ in heard], self.cutting, self.told(self.material, heard), padded)
+
+    def told(self, material: Material, heard: Sequence[tuple[FloatArray, Sound]]) -> list[FrameControls]:
+        """What the network is told of sounds of any ``material``, each ``(time,)`` or a version of it.
+
+        Raises:
+            DataError: as `beat`, of any of them.
+        """
+        hop = self.cutting.kind.hop
+        beats = {sound: beat_in(material, sound, self.settings, hop) for _, sound in heard}
+        return [self.controls_of(one, sound.label, beats[sound]) for one, sound in heard]
 
     def drawing(self, network: FrameGenerator, **asked: Any) -> FrameDrawing:
         """What drawing from ``network`` needs; the beat is that of the first sound."""
         age = self.cutting.kind.hop / self.rate if self.aged else None
-        beat = self.beat_of(self.material.sound(self.material.learned[0]))
-        return FrameDrawing(network, self.cutting, self.rate, self.classes, self.character, age, beat, **asked)
+        return FrameDrawing(network, self.cutting, self.rate, self.classes, self.character, age, self.beat, **asked)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -141,7 +152,7 @@ def new_network(measured: FrameMaterial, told: GenerateSettings) -> FrameGenerat
     settings, cutting, character = told.frame, measured.cutting, measured.character
     learned = [measured.material.sound(sound) for sound in measured.material.learned]
     kept = _evenly(learned, MOST_CHARACTERS) if character is not None else []
-    beat = measured.beat_of(learned[0]) is not None
+    beat = measured.beat is not None
     numbers = 0 if character is None else len(character.axes)
     sizes = {"hidden_size": told.size, "num_layers": told.layers}
     network = registry.build(

@@ -37,7 +37,7 @@ class FrameTask:
         self.generator: FrameGenerator = new_network(measured, settings)
         self.network: Network = self.generator
         self.goal = GOALS[settings.network]
-        frames = measured.frames(measured.material.learned)
+        frames = measured.frames(measured.material.learned, varied_by=settings.train.seed)
         refuse_one_frame(frames)
         window = settings.window or 64
         batch = settings.batch or max(1, min(16, frames.most_rows(window) // own_world()))
