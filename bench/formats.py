@@ -35,7 +35,7 @@ RATE = 48_000
 NETWORKS: dict[str, Callable[[], Network]] = {
     "A1 standard": lambda: build("a1-standard"),
     "A1 nano": lambda: build("a1-nano"),
-    "A2, full of both sizes": lambda: build("a2"),
+    "A2 in both sizes": lambda: build("a2"),
     "A2 lite": lambda: build("a2-lite"),
     "aNN_Audio's WaveNet": lambda: build("gated-wavenet"),
     "LSTM 24": lambda: build("lstm"),

@@ -78,6 +78,8 @@ def test_knobs_keep_their_names_and_can_be_turned_or_fixed(models: Path, tmp_pat
     opened = twin.open_twin(tmp_path / "source.json")
     assert [(knob.name, knob.low, knob.high) for knob in opened.knobs] == [("gain", 0.0, 10.0)]
     exporting.export(opened, tmp_path / "turned.json", to)
+    with pytest.raises(ModelFileError, match=r"knobs \(gain 0 to 10\) cannot be written as .nam.*--knob NAME=VALUE"):
+        exporting.export(opened, tmp_path / "turned.nam", "nam")
     assert playing.open_playable(tmp_path / "turned.json").knobs == opened.knobs
     exporting.export(opened.turned(["gain=7.5"]), tmp_path / "fixed.json", to)
     fixed = rendered(tmp_path / "fixed.json", models / "in.wav", tmp_path / "fixed.wav")

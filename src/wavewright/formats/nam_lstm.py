@@ -79,7 +79,8 @@ def write_lstm(net: PlainNetwork) -> tuple[dict[str, Any], list[float]]:
     settings: RecurrentConfig = net.config
     if settings.skip:
         raise ModelFileError(
-            "an LSTM with skip (input added to the output) cannot be written as .nam; train without skip"
+            "an LSTM with skip (input added to the output) cannot be written as .nam; use --to aidax or rtneural, or "
+            "train without skip"
         )
     if settings.input_size != 1:
         raise ModelFileError(f"an LSTM with {settings.input_size} inputs cannot be written as .nam, which has one")

@@ -67,6 +67,11 @@ def export(twin: Twin, output: Path, to: str, metadata: NamMetadata | None = Non
         OutputError: the file exists already (without ``force``), or cannot be written.
     """
     network = network_of(twin)
+    if to == "nam" and twin.knobs:
+        raise ModelFileError(
+            f"a twin with knobs ({', '.join(map(str, twin.knobs))}) cannot be written as .nam, which holds none; fix each "
+            "by --knob NAME=VALUE, or use --to onnx"
+        )
     facts = twins.facts_of(twin, metadata)
     if to == "nam":
         twins.export_nam(twin, output, facts, force=force)
