@@ -69,8 +69,8 @@ def export(twin: Twin, output: Path, to: str, metadata: NamMetadata | None = Non
     network = network_of(twin)
     if to == "nam" and twin.knobs:
         raise ModelFileError(
-            f"a twin with knobs ({', '.join(map(str, twin.knobs))}) cannot be written as .nam, which holds none; fix each "
-            "by --knob NAME=VALUE, or use --to onnx"
+            f"a twin with knobs ({', '.join(map(str, twin.knobs))}) cannot be written as .nam, which holds none; fix "
+            "each by --knob NAME=VALUE, or use --to onnx"
         )
     facts = twins.facts_of(twin, metadata)
     if to == "nam":
