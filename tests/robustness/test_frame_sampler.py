@@ -34,7 +34,7 @@ def noise(samples: int, seed: int = 0) -> np.ndarray:
 def cutting_for(name: str, components: int, heard: int) -> Cutting:
     kind = frame_kind(name, HOP, RATE, bands=20, coefficients=8)
     frames = np.concatenate([kind.analyse(noise(3000, seed)) for seed in range(3)])
-    gain = Gain.falling(0.2, HOP, RATE) if kind.linear else Gain(False)
+    gain = Gain(True, 0.2, 0.5) if kind.linear else Gain(False)
     return Cutting(kind, gain, Scaling.of(frames, components), heard)
 
 

@@ -196,7 +196,7 @@ def corpus(name: str = "mdct", heard: int = 2, padded: int = 0, components: int 
     """Four sounds of unequal length, one of them shorter than a frame."""
     kind = small_kind(name, 32)
     sounds = [noise(samples, seed) for seed, samples in enumerate((900, 320, 7, 333))]
-    gain = Gain.falling(0.3, 32, RATE) if kind.linear else Gain(False)
+    gain = Gain(True, 0.3, 0.5) if kind.linear else Gain(False)
     scaling = Scaling.of(np.concatenate([kind.analyse(sound) for sound in sounds]), components)
     told = [FrameControls(np.array([at], np.float32), beat=Beat(0.0, 0.125)) for at in range(4)]
     return Frames(sounds, Cutting(kind, gain, scaling, heard), told, padded)
