@@ -66,3 +66,15 @@ def test_the_command_prints_all_of_it_for_machines(opened: OpenGenerator, capsys
     assert {"bits", "lpc_floor", "unigram", "accuracy", "int8_cost", "mmd", "frechet", "diversity"} <= told.keys()
     assert {"rising", "attack", "hiss_gaussian", "centroid_grains"} <= told.keys()
     assert math.isfinite(told["bits"])
+
+
+def test_the_command_shows_real_sounds_and_floors_beside_the_new_ones(
+    opened: OpenGenerator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(["evaluate", str(opened.run.path), "--count", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    head = next(line for line in lines if "Gaussian" in line)
+    assert head.split() == ["figure", "new", "real", "Gaussian", "grains"]
+    row = next(line.split() for line in lines if line.startswith("mmd "))
+    assert float(row[1]) > float(row[2])
+    assert len([float(value) for value in row[1:5]]) == 4

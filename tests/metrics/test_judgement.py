@@ -136,6 +136,12 @@ def test_a_single_loop_is_its_own_reference_and_has_a_rhythm() -> None:
     slow = judge.figures([drum_loop(4.0, RATE, beats_per_minute=60, seed=1)])
     assert same.intervals < 0.5 < slow.intervals
     assert math.isfinite(judge.ordinary().mmd)
+    shares = judge.judge([drum_loop(4.0, RATE, beats_per_minute=120, seed=1)] * 2).intervals
+    assert set(shares) == {"new", "real", "Gaussian", "shuffled grains"}
+    for one in shares.values():
+        assert one.sum() == pytest.approx(1)
+    real, new, shuffled = (shares[name] for name in ("real", "new", "shuffled grains"))
+    assert np.abs(real - new).sum() < np.abs(real - shuffled).sum()
 
 
 def test_every_figure_has_its_meaning() -> None:

@@ -15,7 +15,7 @@ from wavewright.audio.music import drum_loop
 from wavewright.metrics.brightness import border_of, centroid_of, hiss_of
 from wavewright.metrics.distributions import drawn_floor, wasserstein
 from wavewright.metrics.envelope import WINDOW, envelope_of, envelopes_of
-from wavewright.metrics.rhythm import BINS, histogram, intervals_of, is_rhythmic
+from wavewright.metrics.rhythm import BINS, centres, histogram, intervals_of, is_rhythmic
 from wavewright.metrics.tails import QUIETEST_DB, tail_of, tails_of
 
 RATE = 8000
@@ -164,6 +164,8 @@ def test_the_histogram_adds_up_and_knows_its_bins() -> None:
     assert np.flatnonzero(shares).tolist() == [12, 18]  # two and three octaves above 0.05 s, six bins each
     assert histogram(np.array([-30.0, 30.0]))[[0, BINS - 1]].tolist() == [0.5, 0.5]
     assert histogram(np.zeros(0)).sum() == 0
+    for at in (0, 17, BINS - 1):
+        assert histogram(np.log2(centres()[at : at + 1]))[at] == 1
 
 
 def test_loops_are_told_from_one_shots() -> None:

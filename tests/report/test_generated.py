@@ -238,3 +238,14 @@ def test_floors_stand_in_columns_of_their_own_beside_the_figures(tmp_path: Path)
     assert ["Figure", "Here", "To compare", "Gaussian", "shuffled grains", "What it says"] in found
     assert ["MMD", "0.25", "real sounds 0.125", "0.5", "", "distance"] in found
     assert ["Bits", "3.5", "linear predictor 4.5", "", "", "a sample"] in found
+
+
+def test_the_rhythm_of_loops_is_drawn_and_told(tmp_path: Path) -> None:
+    seconds = np.array([0.1, 0.2, 0.4])
+    rhythm = {"new": (seconds, np.array([0.2, 0.8, 0.0])), "real": (seconds, np.array([0.0, 0.1, 0.9]))}
+    generator_report(tmp_path / "page.html", GeneratorPage("run", RATE, rhythm=rhythm))
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Times from onset to onset" in text
+    assert "new most often 0.2 s; real most often 0.4 s." in text
+    generator_report(tmp_path / "none.html", GeneratorPage("run", RATE))
+    assert "onset to onset" not in (tmp_path / "none.html").read_text(encoding="utf-8")

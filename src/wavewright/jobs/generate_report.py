@@ -12,6 +12,7 @@ from wavewright.jobs import frame_judge, generate_judge
 from wavewright.jobs.frame_judge import FramePrediction
 from wavewright.jobs.generate_judge import Outputs, Prediction
 from wavewright.jobs.generator import OpenFrames, OpenGenerator, open_generator
+from wavewright.metrics import rhythm
 from wavewright.metrics.judgement import Judgement
 from wavewright.metrics.memorisation import Nearest
 from wavewright.report.generated import GeneratorPage, Heard, Judged, Neighbour, curves_of, generator_report
@@ -89,6 +90,7 @@ def write(
         accuracy=accuracy,
         floors=_floors(predicted),
         unit="bits a sample" if isinstance(predicted, Prediction) else frame_judge.MEANING[predicted.goal],
+        rhythm={name: (rhythm.centres(), shares) for name, shares in outputs.judgement.intervals.items()},
         ordinary=[(one.correlation, one.distance) for one in outputs.held_out_nearest],
         events=[row for row in rows if "event" in row],
         settings=opened.run.settings,

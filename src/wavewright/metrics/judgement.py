@@ -11,8 +11,8 @@ docs/judging.md says what each figure means.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -94,6 +94,9 @@ class Judgement:
     nearest: tuple[Nearest, ...]
     """Of each new sound, the training excerpt most like it."""
     held_out_nearest: tuple[Nearest, ...]
+    intervals: Mapping[str, Float64Array] = field(default_factory=dict)
+    """Shares of the times from onset to onset, as `wavewright.metrics.rhythm.histogram` gives them, by whose they are:
+    new, real, Gaussian, grains. Empty where the corpus is not one of loops."""
 
     def rows(self) -> list[tuple[str, float, float, float, float, str]]:
         """``(name, new, real, Gaussian, grains, meaning)`` of every figure that is known of the new sounds."""
@@ -162,6 +165,10 @@ class Judge:
         nearest = tuple(self.search.nearest_all(sounds))
         gaussian = corpus_floors.gaussian(self._searched, self.rate, lengths, seed=self.seed)
         grains = corpus_floors.grains(self._searched, self.rate, lengths, seed=self.seed)
+        rhythms = {"new": sounds, "Gaussian": gaussian, "shuffled grains": grains} if self.rhythmic else {}
+        shares = {name: rhythm.histogram(rhythm.intervals_of(some, self.rate)) for name, some in rhythms.items()}
+        if self.rhythmic:
+            shares["real"] = rhythm.histogram(self._real_values["intervals"])
         return Judgement(
             self.figures(sounds, nearest),
             self.ordinary(),
@@ -169,6 +176,7 @@ class Judge:
             self.figures(grains, self._floor_nearest(grains)),
             nearest,
             self.held_out_nearest,
+            shares,
         )
 
     def figures(self, sounds: Sounds, nearest: Sequence[Nearest] | None = None) -> Figures:

@@ -50,6 +50,11 @@ def histogram(intervals: Float64Array) -> Float64Array:
     return np.histogram(inside, edges)[0] / intervals.size
 
 
+def centres() -> Float64Array:
+    """Seconds in the middle of each bin of `histogram`, ``(BINS,)``."""
+    return np.asarray(SHORTEST * (LONGEST / SHORTEST) ** ((np.arange(BINS) + 0.5) / BINS))
+
+
 def is_rhythmic(sounds: Iterable[FloatArray], rate: int) -> bool:
     """Whether half of the sounds have `RHYTHMIC` onsets or more: loops, and not one-shots."""
     counts = [len(onsets(sound, rate)) for sound in sounds]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wavewright import __version__, atomic
 from wavewright.audio.recording import FloatArray
@@ -19,6 +20,8 @@ from wavewright.report.page import Figure, Section
 from wavewright.report.players import MOST_SECONDS, Clip, excerpt, players
 from wavewright.report.scales import Axis, number
 from wavewright.report.svg import Series, chart, table
+
+Values = NDArray[np.float64]
 
 MOST_HEARD = 90.0
 """Seconds of new sound in a page, and of real: where there is more, each is cut to its loudest part."""
@@ -94,6 +97,8 @@ class GeneratorPage:
     accuracy: Sequence[Curve] = ()
     floors: Mapping[str, float] = field(default_factory=dict)
     ordinary: Sequence[tuple[float, float]] = ()
+    rhythm: Mapping[str, tuple[Values, Values]] = field(default_factory=dict)
+    """Of loops: seconds from onset to onset and the share of them that is about so long, by whose they are."""
     events: Sequence[Mapping[str, Any]] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     run: str = "RUN"
@@ -117,6 +122,7 @@ def generator_report(path: Path, given: GeneratorPage, *, force: bool = False) -
         Section("listen", "New sounds", _takes(given.outputs, given), _listen_lead(given)),
         Section("real", "Real sounds", _takes(given.real, given), "Held out: training never heard them."),
         Section("figures", "Figures", _figures(given.figures), "Each beside what it is to be compared with."),
+        Section("rhythm", "Rhythm", _rhythm(given.rhythm), "How long it is from one beginning to the next."),
         Section("training", "Training", _training(given)),
         Section("copies", "Is it new?", _copies(given), _copies_lead(given)),
         Section("settings", "Settings", _settings(given.settings)),
@@ -239,6 +245,26 @@ def _beside(row: Judged) -> str:
 
 def _written(value: float | str | None) -> str:
     return number(value, 3) if isinstance(value, float) else page.describe(value)
+
+
+def _rhythm(rhythm: Mapping[str, tuple[Values, Values]]) -> str:
+    """Histograms of the times from onset to onset as lines over the logarithm of time."""
+    colours = {"new": "twin", "real": "wet"}
+    series, told = [], []
+    for at, (name, (seconds, shares)) in enumerate(rhythm.items()):
+        colour = colours.get(name, ("h4", "h6", "h5")[at % 3])
+        series.append(Series(seconds, shares, name, colour, dashed=name not in colours))
+        told.append(f"{name} most often {number(float(seconds[int(np.argmax(shares))]), 2)} s")
+    if not series:
+        return ""
+    return chart(
+        series,
+        Axis("seconds from onset to onset", "log"),
+        Axis("share", low=0.0),
+        title="Times from onset to onset",
+        describe="; ".join(told) + ".",
+        height=240,
+    )
 
 
 def _training(given: GeneratorPage) -> str:
