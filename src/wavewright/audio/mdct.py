@@ -24,11 +24,13 @@ WINDOWS = ("sine", "kbd")
 _KAISER = 4.0  # Kaiser's alpha for "kbd", as in AC-3 and AAC
 
 
-def mdct(x: FloatArray, size: int, window: str = "sine") -> FloatArray:
+def mdct(x: FloatArray, size: int, window: str = "sine", lap: int | None = None) -> FloatArray:
     """Frames ``(…, frames, size)`` of ``x`` ``(…, time)``: 1 + ceil(time / size) of them, silence beyond both ends.
 
-    Frame k sees samples (k − 1) · size to (k + 1) · size. ``window`` is "sine", or "kbd" (Kaiser-Bessel derived), which
-    lets less of a loud tone into bins far from it.
+    Neighbours fade into one another over ``lap`` samples (all ``size`` of them where None): frame k sees samples
+    k · size − lap to (k + 1) · size and fades in over the first and out over the last ``lap`` of these. ``window`` is
+    the shape of the fades: "sine", or "kbd" (Kaiser-Bessel derived), which lets less of a loud tone into bins far from
+    it.
 
     Example:
         >>> x = np.sin(np.arange(1000) / 3).astype(np.float32)
@@ -39,12 +41,13 @@ def mdct(x: FloatArray, size: int, window: str = "sine") -> FloatArray:
         True
 
     Raises:
-        ValueError: ``size`` is odd or below 2, or the window is none of `WINDOWS`.
+        ValueError: ``size`` is odd or below 2, ``lap`` is odd or beyond ``size``, or the window is none of `WINDOWS`.
     """
-    w = mdct_window(size, window)
+    w = mdct_window(size, window, lap)
     time = x.shape[-1]
     frames = 1 + -(-time // size)
-    edges = [(0, 0)] * (x.ndim - 1) + [(size, frames * size - time)]
+    front = lead(size, lap)
+    edges = [(0, 0)] * (x.ndim - 1) + [(front, (frames + 1) * size - front - time)]
     blocks = np.pad(x, edges).reshape(*x.shape[:-1], frames + 1, size)
     half = size // 2
     first, second = blocks[..., :-1, :] * w[:size], blocks[..., 1:, :] * w[size:]  # each (…, frames, size)
@@ -53,41 +56,53 @@ def mdct(x: FloatArray, size: int, window: str = "sine") -> FloatArray:
     return np.asarray(dct(folded, type=4, norm="ortho", axis=-1), np.float32)
 
 
-def imdct(frames: FloatArray, window: str = "sine") -> FloatArray:
-    """The samples ``(…, (frames − 1) · size)`` from the first on that `mdct` saw: exactly those that it was given.
+def imdct(frames: FloatArray, window: str = "sine", lap: int | None = None) -> FloatArray:
+    """The samples ``(…, frames · size − lead)`` from the first on that `mdct` saw: exactly those that it was given.
 
     Raises:
         ValueError: as `mdct`.
     """
     size = frames.shape[-1]
-    pieces = unfolded(frames, window)
-    y = pieces[..., 1:, :size] + pieces[..., :-1, size:]
-    return np.asarray(y.reshape(*frames.shape[:-2], -1), np.float32)
+    pieces = unfolded(frames, window, lap)
+    y = pieces[..., :size].copy()
+    y[..., 1:, :] += pieces[..., :-1, size:]
+    return np.asarray(y.reshape(*frames.shape[:-2], -1)[..., lead(size, lap) :], np.float32)
 
 
-def unfolded(frames: FloatArray, window: str = "sine") -> FloatArray:
+def lead(size: int, lap: int | None = None) -> int:
+    """How many samples before the first one the first block of 2 · size begins."""
+    return (size + (size if lap is None else lap)) // 2
+
+
+def unfolded(frames: FloatArray, window: str = "sine", lap: int | None = None) -> FloatArray:
     """What each frame adds to the samples it sees: ``(…, frames, 2 · size)``; neighbours overlap by half."""
     size = frames.shape[-1]
-    w = mdct_window(size, window)
+    w = mdct_window(size, window, lap)
     folded = dct(frames, type=4, norm="ortho", axis=-1)
     p, q = folded[..., : size // 2], folded[..., size // 2 :]
     return np.asarray(np.concatenate([q, -q[..., ::-1], -p[..., ::-1], -p], axis=-1) * w, np.float32)
 
 
 @lru_cache(maxsize=16)
-def mdct_window(size: int, window: str = "sine") -> NDArray[np.float32]:
-    """The window ``(2 · size,)``: symmetric, its squares a frame apart adding up to 1.
+def mdct_window(size: int, window: str = "sine", lap: int | None = None) -> NDArray[np.float32]:
+    """The window ``(2 · size,)``: symmetric, its squares a frame apart adding up to 1, zero where it does not reach.
 
     Raises:
         ValueError: as `mdct`.
     """
+    lap = size if lap is None else lap
     if size < 2 or size % 2:
         raise ValueError(f"size = {size}: must be even and at least 2")
+    if not 2 <= lap <= size or lap % 2:
+        raise ValueError(f"lap = {lap}: must be even, and 2 to {size}, the size of a frame")
+    if window not in WINDOWS:
+        raise ValueError(f"window = {window!r}: allowed are {', '.join(WINDOWS)}")
     if window == "sine":
-        return np.sin(np.pi * (np.arange(2 * size) + 0.5) / (2 * size)).astype(np.float32)
-    if window == "kbd":
-        n = np.arange(size + 1) / size
+        rising = np.sin(np.pi * (np.arange(lap) + 0.5) / (2 * lap))
+    else:
+        n = np.arange(lap + 1) / lap
         kaiser = i0(np.pi * _KAISER * np.sqrt(np.maximum(0.0, 1 - (2 * n - 1) ** 2)))
         rising = np.sqrt(np.cumsum(kaiser)[:-1] / kaiser.sum())
-        return np.concatenate([rising, rising[::-1]]).astype(np.float32)
-    raise ValueError(f"window = {window!r}: allowed are {', '.join(WINDOWS)}")
+    flat = (size - lap) // 2
+    half = np.concatenate([np.zeros(flat), rising, np.ones(flat)])
+    return np.concatenate([half, half[::-1]]).astype(np.float32)

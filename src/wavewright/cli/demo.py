@@ -15,7 +15,11 @@ from wavewright.cli.flags import POSITIONAL, option, parse
 class Arguments:
     """Show the whole way on built-in sounds: data, check, training, result, export, report."""
 
-    job: Annotated[Literal["emulate", "generate"], POSITIONAL, option("which job to show", metavar="[JOB]")] = "emulate"
+    job: Annotated[
+        Literal["emulate", "generate", "kicks", "break"],
+        POSITIONAL,
+        option("which job to show; kicks and break are generated frame by frame", metavar="[JOB]"),
+    ] = "emulate"
     output: Annotated[Path, option("the folder that all of it goes to", short="-o", metavar="FOLDER")] = Path("demo")
     minutes: Annotated[float, option("how long to train")] = 2.0
     force: Annotated[bool, option("replace an earlier demo there", short="-f")] = False
@@ -25,7 +29,7 @@ class Arguments:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "demo", words)
-    return {"emulate": emulate, "generate": generate}[arguments.job](arguments)
+    return {"emulate": emulate, "generate": generate, "kicks": frames, "break": frames}[arguments.job](arguments)
 
 
 def emulate(arguments: Arguments) -> int:
@@ -92,6 +96,41 @@ def generate(arguments: Arguments) -> int:
             "folder": str(done.folder),
             "run": str(done.run),
             "bits": done.bits,
+            "sounds": [str(sound) for sound in done.sounds],
+            "report": str(done.page),
+        }
+    )
+    return 0
+
+
+def frames(arguments: Arguments) -> int:
+    """Kicks, or a drum loop, learned frame by frame."""
+    from wavewright.jobs import frame_demo
+    from wavewright.train.progress import reporter_for
+
+    voice = arguments.voice
+    show = frame_demo.kicks_demo if arguments.job == "kicks" else frame_demo.break_demo
+    done = show(
+        arguments.output,
+        voice.say,
+        reporter_for(quiet=not voice.speaks),
+        minutes=arguments.minutes,
+        force=arguments.force,
+    )
+    voice.say(
+        "",
+        f"{len(done.sounds)} new sounds in {done.folder / 'new'}.",
+        f"Open {done.page} in a browser. With sounds of your own:",
+        "",
+        "  wavewright train generate FOLDER -o myrun --network frame-mixture",
+        "  wavewright sample myrun -o new.wav --count 8",
+        "  wavewright evaluate myrun",
+    )
+    voice.result(
+        {
+            "folder": str(done.folder),
+            "run": str(done.run),
+            "nats": done.cost,
             "sounds": [str(sound) for sound in done.sounds],
             "report": str(done.page),
         }

@@ -4,9 +4,10 @@ A kick falls by 60 dB, and its network would hear nothing of the second half. As
 "Adaptive quantization with a one-word memory", 1973) the gain of a frame follows from the frames before it, so whoever
 makes the frames one by one knows it, too:
 
-    g[t + 1] = max(rms[t], fall · g[t], lowest), highest at most
+    g[t + 1]² = max(keep · g[t]² + (1 − keep) · rms[t]², lowest²)
 
-What is drawn wrongly is then wrong in proportion: errors die away with the sound, instead of humming on behind it.
+What is drawn wrongly is then wrong in proportion: errors die away with the sound, instead of humming on behind it. The
+mean reaches over more than a cycle of a low tone, whose frames are loud and quiet in turn.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
 
-FALL_DB = 240.0
-"""dB a second by which the gain falls at most."""
+SMOOTH = 0.02
+"""Seconds over which the power of the frames before is averaged."""
 LOWEST = 10 ** (-80 / 20)
 """RMS of a frame below which the gain does not go: −80 dBFS."""
 HIGHEST = 10.0
@@ -30,43 +31,41 @@ MIDDLE_DB, REACH_DB = -40.0, 40.0
 
 @dataclass(frozen=True)
 class Gain:
-    """How the gain of frames goes: ``start`` before the first one, ``fall`` a factor from frame to frame.
+    """How the gain of frames goes: ``start`` before the first one; ``keep``, the share of its power that is kept from
+    frame to frame. Not ``adaptive``, the gain stays 1.
 
-    ``scale`` is what a frame's RMS is to that of its samples: 1 for transforms that keep energy. Not ``adaptive``, the
-    gain stays 1.
-
-    >>> gain = Gain(True, start=0.5, fall=0.5)
+    >>> gain = Gain(True, start=0.5, keep=0.5)
     >>> frames = np.array([[1.0, 1.0], [0.1, 0.1], [0.0, 0.0]], np.float32)
-    >>> gain.of(frames).tolist()
-    [0.5, 1.0, 0.5]
+    >>> [round(gain, 3) for gain in gain.of(frames).tolist()]
+    [0.5, 0.791, 0.563]
     """
 
     adaptive: bool
     start: float = 1.0
-    fall: float = 0.5
+    keep: float = 0.5
 
     @classmethod
-    def falling(cls, start: float, hop: int, rate: int) -> Gain:
+    def smooth(cls, start: float, hop: int, rate: int) -> Gain:
         """An adaptive one for frames of ``hop`` samples at ``rate`` Hz."""
-        return cls(True, start, float(10 ** (-FALL_DB * hop / rate / 20)))
+        return cls(True, start, float(np.exp(-hop / (SMOOTH * rate))))
 
     def of(self, frames: FloatArray) -> FloatArray:
         """The gains ``(frames,)`` of a sound's frames ``(frames, size)``."""
         gains = np.ones(len(frames), np.float32)
         if not self.adaptive:
             return gains
-        levels = np.sqrt(np.mean(np.square(frames, dtype=np.float64), axis=1)).tolist()
-        gain = self.start
-        for at, level in enumerate(levels):
-            gains[at] = gain
-            gain = min(max(level, self.fall * gain, LOWEST), HIGHEST)
+        powers = np.mean(np.square(frames, dtype=np.float64), axis=1).tolist()
+        power = self.start**2
+        for at, new in enumerate(powers):
+            gains[at] = power**0.5
+            power = min(max(self.keep * power + (1 - self.keep) * new, LOWEST**2), HIGHEST**2)
         return gains
 
     def after(self, gains: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.float64]:
         """The next gains ``(sounds,)``, behind frames of RMS ``levels`` that were told against ``gains``."""
         if not self.adaptive:
             return gains
-        return np.clip(np.maximum(levels, self.fall * gains), LOWEST, HIGHEST)
+        return np.clip(np.sqrt(self.keep * gains**2 + (1 - self.keep) * levels**2), LOWEST, HIGHEST)
 
     def told(self, gains: FloatArray) -> FloatArray:
         """Gains as the network hears them."""

@@ -1,6 +1,7 @@
 """Five ways to cut sound into frames of numbers, and the way back: what a frame generator hears and says.
 
-- `RawFrames`: the samples themselves. Lossless; what does not fit at a joint clicks.
+- `RawFrames`: the samples themselves. Lossless; what does not fit at a joint clicks, unless frames are told a little
+  longer than they last and fade into one another.
 - `SpectrumFrames`: each block's Fourier transform, real and imaginary parts side by side. Lossless, clicks as well.
 - `MdctFrames`: the modified cosine transform. Lossless, and overlapping, so that nothing clicks.
 - `MelFrames`, `CepstrumFrames`: log-mel levels and their cosine transform (MFCC). Without phases, which
@@ -15,11 +16,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.fft import dct, idct, irfft, rfft
 
 from wavewright.audio.griffin_lim import griffin_lim
-from wavewright.audio.mdct import mdct, unfolded
+from wavewright.audio.mdct import lead, mdct, unfolded
 from wavewright.audio.recording import FloatArray
 from wavewright.audio.spectra import mel_matrix, stft
 from wavewright.errors import SettingsError
@@ -70,10 +72,13 @@ class FrameKind(Protocol):
         ...
 
 
-def frame_kind(name: str, hop: int, rate: int, *, bands: int = 80, coefficients: int = 40) -> FrameKind:
+def frame_kind(
+    name: str, hop: int, rate: int, *, lap: float = 1.0, bands: int = 80, coefficients: int = 40
+) -> FrameKind:
     """The kind of that name.
 
-    ``hop`` samples a frame, at ``rate`` Hz; ``bands`` of the mel scale, ``coefficients`` of an MFCC.
+    ``hop`` samples a frame, at ``rate`` Hz; ``lap``, the share of a raw or MDCT frame that fades; ``bands`` of the mel
+    scale, ``coefficients`` of an MFCC.
 
     >>> frame_kind("mdct", 256, 16_000).size
     256
@@ -92,12 +97,13 @@ def frame_kind(name: str, hop: int, rate: int, *, bands: int = 80, coefficients:
         problems.append(f"setting bands = {bands}: frames of {hop} samples tell {2 * hop} apart at most")
     if problems:
         raise SettingsError(problems)
+    faded = 2 * round(lap * hop / 2)
     if name == "raw":
-        return RawFrames(hop)
+        return RawFrames(hop, faded)
     if name == "fft":
         return SpectrumFrames(hop)
     if name == "mdct":
-        return MdctFrames(hop)
+        return MdctFrames(hop, max(2, faded))
     mel = MelFrames(hop, rate, bands)
     return mel if name == "log-mel" else CepstrumFrames(mel, coefficients)
 
@@ -123,23 +129,51 @@ class _Each:
 
 
 class RawFrames:
-    """``hop`` samples a frame.
+    """The samples themselves: frame k is of the ``hop`` samples from k · hop on, and of the ``lap`` before them, over
+    which it fades in where the frame before it fades out. Without a lap what does not fit together clicks.
 
     >>> RawFrames(4).analyse(np.arange(6, dtype=np.float32)).tolist()
     [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 0.0, 0.0]]
+    >>> RawFrames(4, lap=2).analyse(np.arange(4, dtype=np.float32)).tolist()
+    [[0.0, 0.0, 0.0, 1.0, 2.0, 3.0], [2.0, 3.0, 0.0, 0.0, 0.0, 0.0]]
     """
 
     linear = True
-    overlap = 0
 
-    def __init__(self, hop: int) -> None:
-        self.hop = self.size = hop
+    def __init__(self, hop: int, lap: int = 0) -> None:
+        self.hop, self.lap, self.size = hop, lap, hop + lap
+        self.overlap = 1 if lap else 0
+        self.fade = np.sin(np.pi * (np.arange(lap) + 0.5) / (2 * max(1, lap))).astype(np.float32) ** 2
 
     def analyse(self, x: FloatArray) -> FloatArray:
-        return _blocks(x, self.hop)
+        if not self.lap:
+            return _blocks(x, self.hop)
+        frames = 1 + -(-len(x) // self.hop)
+        padded = np.pad(x, (self.lap, frames * self.hop - len(x))).astype(np.float32)
+        return np.array(sliding_window_view(padded, self.size)[:: self.hop][:frames])
 
     def synthesiser(self) -> Synthesiser:
-        return _Each(lambda frames: frames)
+        return _Fading(self) if self.lap else _Each(lambda frames: frames)
+
+
+class _Fading:
+    """Lets each frame fade into the next: the last ``lap`` samples wait for it."""
+
+    def __init__(self, kind: RawFrames) -> None:
+        self._kind = kind
+        self._tail: FloatArray | None = None
+
+    def push(self, frames: FloatArray, last: bool = False) -> FloatArray:
+        if not len(frames):
+            return np.zeros(0, np.float32)
+        hop, lap, fade = self._kind.hop, self._kind.lap, self._kind.fade
+        before = np.zeros((1, lap), np.float32) if self._tail is None else self._tail[np.newaxis]
+        old = np.concatenate([before, frames[:-1, hop:]])
+        y = frames[:, :hop].copy()
+        y[:, :lap] = fade * frames[:, :lap] + (1 - fade) * old
+        skipped = lap if self._tail is None else 0  # what lies before sample 0
+        self._tail = frames[-1, hop:]
+        return y.ravel()[skipped:]
 
 
 class SpectrumFrames:
@@ -171,17 +205,18 @@ class SpectrumFrames:
 
 
 class MdctFrames:
-    """`wavewright.audio.mdct`: frame k sees the ``hop`` samples before and behind sample k · hop."""
+    """`wavewright.audio.mdct`: frame k is of the ``hop`` samples from k · hop on, and fades in over ``lap`` samples
+    before them."""
 
     linear = True
     overlap = 1
 
-    def __init__(self, hop: int, window: str = "sine") -> None:
+    def __init__(self, hop: int, lap: int | None = None, window: str = "sine") -> None:
         self.hop = self.size = hop
-        self.window = window
+        self.lap, self.window = hop if lap is None else lap, window
 
     def analyse(self, x: FloatArray) -> FloatArray:
-        return mdct(x, self.hop, self.window)
+        return mdct(x, self.hop, self.window, self.lap)
 
     def synthesiser(self) -> Synthesiser:
         return _Overlapping(self)
@@ -198,13 +233,13 @@ class _Overlapping:
         if not len(frames):
             return np.zeros(0, np.float32)
         hop = self._kind.hop
-        pieces = unfolded(frames, self._kind.window)  # (n, 2 · hop)
+        pieces = unfolded(frames, self._kind.window, self._kind.lap)  # (n, 2 · hop)
         tails = pieces[:, hop:]
         before = np.zeros((1, hop), np.float32) if self._tail is None else self._tail[np.newaxis]
         y = pieces[:, :hop] + np.concatenate([before, tails[:-1]])
-        begins = self._tail is None  # what lies before sample 0
+        skipped = lead(hop, self._kind.lap) if self._tail is None else 0  # what lies before sample 0
         self._tail = tails[-1]
-        return np.asarray(y[1:] if begins else y, np.float32).ravel()
+        return np.asarray(y, np.float32).ravel()[skipped:]
 
 
 class MelFrames:

@@ -22,7 +22,7 @@ from wavewright.audio.recording import FloatArray
 
 FLOOR = 1e-3
 """The least deviation over the largest where frames keep all their features."""
-COMPONENT_FLOOR = 3e-2
+COMPONENT_FLOOR = 0.3
 """The same before principal components are looked for, which shall be those of the sound."""
 NOISE_BANDS = 8
 QUIET = 1e-3

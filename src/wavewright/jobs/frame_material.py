@@ -28,6 +28,7 @@ from wavewright.jobs.generate_settings import GenerateSettings
 from wavewright.jobs.material import Material
 from wavewright.nets import registry
 from wavewright.nets.frame_generator import FrameGenerator
+from wavewright.nets.frame_mixture import FrameMixture
 from wavewright.nets.frame_tokens import ResidualCodes
 
 MOST_FITTED = 60_000
@@ -110,7 +111,7 @@ class FrameMaterial:
         gain = self.cutting.gain
         return {
             "gain_start": gain.start,
-            "gain_fall": gain.fall,
+            "gain_keep": gain.keep,
             "character_seconds": None if self.character is None else self.character.seconds,
         }
 
@@ -122,7 +123,12 @@ def kind_of(settings: FrameSettings, rate: int) -> FrameKind:
         SettingsError: numbers that do not go together.
     """
     return frame_kind(
-        settings.frames, settings.frame_size, rate, bands=settings.bands, coefficients=settings.coefficients
+        settings.frames,
+        settings.frame_size,
+        rate,
+        lap=settings.lap,
+        bands=settings.bands,
+        coefficients=settings.coefficients,
     )
 
 
@@ -179,6 +185,8 @@ def new_network(measured: FrameMaterial, told: GenerateSettings) -> FrameGenerat
         measures |= {"characters": found, "character_mean": character.mean, "character_axes": character.axes}
     for name, value in measures.items():
         getattr(network, name).copy_(torch.from_numpy(np.ascontiguousarray(value)))
+    if isinstance(network, FrameMixture):
+        network.begin_straight(*_pairs(measured.frames(_evenly(measured.material.learned, 256))))
     if isinstance(network.distribution, ResidualCodes):
         frames = _some_frames(learned, cutting.kind, cutting.gain)
         books = residual_codebooks(scaling.numbers(frames), settings.codebooks, settings.tokens, seed=told.train.seed)
@@ -188,7 +196,7 @@ def new_network(measured: FrameMaterial, told: GenerateSettings) -> FrameGenerat
 
 def cutting_of(network: FrameGenerator, settings: FrameSettings, rate: int, facts: Mapping[str, Any]) -> Cutting:
     """How a trained network's sound is cut."""
-    gain = Gain(settings.level and kind_of(settings, rate).linear, facts["gain_start"], facts["gain_fall"])
+    gain = Gain(settings.level and kind_of(settings, rate).linear, facts["gain_start"], facts["gain_keep"])
     scaling = Scaling(*(getattr(network, name).numpy() for name in SCALES))
     return Cutting(kind_of(settings, rate), gain, scaling, network.config.heard)
 
@@ -208,7 +216,7 @@ def _gain(sounds: Sequence[FloatArray], kind: FrameKind, settings: FrameSettings
     for sound in _evenly(sounds, 256):
         frames = cut(kind, sound, 0, min(BLOCK, count_of(kind, len(sound))))
         loudest.append(float(np.sqrt(np.square(frames, dtype=np.float64).mean(axis=1)).max()))
-    return Gain.falling(max(float(np.mean(loudest)), 1e-3), kind.hop, rate)
+    return Gain.smooth(max(float(np.mean(loudest)), 1e-3), kind.hop, rate)
 
 
 def _some_frames(sounds: Sequence[FloatArray], kind: FrameKind, gain: Gain) -> FloatArray:
@@ -223,6 +231,18 @@ def _some_frames(sounds: Sequence[FloatArray], kind: FrameKind, gain: Gain) -> F
         frames = cut(kind, sound, first, min(BLOCK, count_of(kind, len(sound)) - first))
         found.append(frames / gain.of(frames)[:, None])
     return np.concatenate(found)
+
+
+def _pairs(frames: Frames) -> tuple[torch.Tensor, torch.Tensor]:
+    """What is heard ``(n, heard · numbers)`` and what follows ``(n, numbers)``, from all over some sounds."""
+    told = frames.cutting.heard * frames.cutting.numbers
+    heard, wanted = [], []
+    share = max(1, round(MOST_FITTED / max(1, len(frames.sounds))))
+    for number, count in enumerate(frames.counts.tolist()):
+        x, numbers = frames.read(number, 0, min(count, share))
+        heard.append(x[:, :told])
+        wanted.append(numbers)
+    return torch.from_numpy(np.concatenate(heard)), torch.from_numpy(np.concatenate(wanted))
 
 
 def _evenly(items: Sequence[Any], most: int) -> list[Any]:

@@ -18,23 +18,26 @@ HIGHEST_FRAME_RATE = 22_050
 class FrameSettings:
     """How sound is cut into frames, and what the networks that go frame by frame are told of them."""
 
-    frames: str = setting("mdct", "frame networks: what a frame holds", choices=FRAME_KINDS)
-    frame_size: int = setting(256, "frame networks: samples from frame to frame", low=2, high=65_536)
+    frames: str = setting("raw", "frame networks: what a frame holds", choices=FRAME_KINDS)
+    frame_size: int = setting(128, "frame networks: samples from frame to frame", low=2, high=65_536)
+    lap: float = setting(
+        0.5, "raw and mdct frames: share of a frame over which neighbours fade into one another", low=0, high=1
+    )
     bands: int = setting(80, "log-mel and mfcc frames: bands of the mel scale", low=8, high=1024)
     coefficients: int = setting(40, "mfcc frames: coefficients kept", low=2, high=1024)
     components: int = setting(
-        32,
+        16,
         "frame networks: principal components kept of a frame, what they leave told as noise; 0 for all",
         low=0,
         high=4096,
     )
-    heard: int = setting(2, "frame networks: frames heard beside the memory", low=1, high=16)
+    heard: int = setting(4, "frame networks: frames heard beside the memory", low=1, high=16)
     mixtures: int = setting(2, "frame-mixture: normal distributions in the mixture", low=1, high=64)
     level: bool = setting(True, "frame networks: tell each frame against the level of those before it")
     character: int = setting(6, "frame networks: numbers that tell the character of a whole sound", low=0, high=64)
     ending: bool = setting(True, "frame networks: learn where sounds end, and not the silence behind them")
     input_noise: float = setting(
-        0.05, "frame networks: noise on the frames heard in training, so that errors are forgiven", low=0, high=2
+        0.1, "frame networks: noise on the frames heard in training, so that errors are forgiven", low=0, high=2
     )
     own_frames: float = setting(
         0.0, "frame networks: share of the frames heard in training that the network made itself", low=0, high=1
@@ -77,6 +80,8 @@ def document_recipe() -> FrameSettings:
     return FrameSettings(
         frames="fft",
         components=0,
+        lap=0.0,
+        frame_size=256,
         heard=1,
         mixtures=1,
         level=False,

@@ -1,0 +1,172 @@
+"""Networks that go frame by frame: the contract, and what their outputs say, against torch's own distributions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from wavewright.data.residual_kmeans import encoded
+from wavewright.nets.frame_config import FrameLSTMConfig
+from wavewright.nets.frame_distributions import GaussianMixture, Point, drawn
+from wavewright.nets.frame_generator import FrameGenerator
+from wavewright.nets.frame_lstm import FrameLSTM
+from wavewright.nets.frame_mixture import RADIUS, FrameMixture
+from wavewright.nets.frame_tokens import FrameTokens, ResidualCodes
+from wavewright.nets.registry import config_of, from_config
+
+SMALL = FrameLSTMConfig(features=12, numbers=6, heard=2, controls=3, hidden_size=8, mixtures=3, codebooks=2, tokens=5)
+KINDS = (FrameLSTM, FrameMixture, FrameTokens)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("block", [1, 7, 30])
+def test_blocks_make_no_difference(kind: type[FrameLSTM], block: int) -> None:
+    torch.manual_seed(0)
+    net: FrameGenerator = kind(SMALL)
+    x = torch.randn(2, net.in_channels, 30)
+    whole, last = net(x)
+    assert whole.shape == (2, net.distribution.size + 1, 30)
+    parts, state = [], None
+    for at in range(0, 30, block):
+        y, state = net(x[..., at : at + block], state)
+        parts.append(y)
+    assert torch.allclose(torch.cat(parts, -1), whole, atol=1e-5)
+    assert state is not None
+    for one, other in zip(state, last, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_heard_before_it_is_said(kind: type[FrameLSTM]) -> None:
+    torch.manual_seed(0)
+    net = kind(SMALL)
+    x = torch.randn(1, net.in_channels, 20)
+    other = x.clone()
+    other[..., 12:] += 1
+    one, two = net(x)[0], net(other)[0]
+    assert torch.equal(one[..., :12], two[..., :12])
+    assert not torch.allclose(one[..., 12:], two[..., 12:])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_settings_come_back(kind: type[FrameLSTM]) -> None:
+    name, plain = config_of(kind(SMALL))
+    again = from_config(name, plain)
+    assert type(again) is kind
+    assert config_of(again) == (name, plain)
+
+
+def test_a_mixture_costs_what_torch_says() -> None:
+    torch.manual_seed(1)
+    mixture = GaussianMixture(numbers=4, mixtures=3)
+    parameters, frames = torch.randn(5, mixture.size, 7), torch.randn(5, 4, 7)
+    logits, means, logs = mixture.parts(parameters)
+    expected = MixtureSameFamily(
+        Categorical(logits=logits.permute(0, 2, 1)),
+        Independent(Normal(means.permute(0, 3, 1, 2), logs.exp().permute(0, 3, 1, 2)), 1),
+    ).log_prob(frames.transpose(1, 2))
+    assert torch.allclose(mixture.cost(parameters, frames), -expected / 4, atol=1e-5)
+
+
+def test_a_mixture_draws_what_it_describes() -> None:
+    """One normal has nearly all the weight: mean and deviation of what is drawn are its own."""
+    mixture = GaussianMixture(numbers=2, mixtures=2)
+    parameters = torch.zeros(20_000, mixture.size)
+    parameters[:, 1] = 12.0
+    parameters[:, 2 + 2 : 2 + 4] = torch.tensor([3.0, -2.0])
+    parameters[:, 2 + 4 + 2 :] = torch.tensor([-1.0, 0.5])
+    torch.manual_seed(2)
+    uniform, normal = torch.rand(20_000, 1), torch.randn(20_000, 2)
+    _, _, logs = mixture.parts(parameters[:1])
+    for temperature in (1.0, 0.5):
+        found = mixture.draw(parameters, uniform, normal, temperature)
+        assert torch.allclose(found.mean(0), torch.tensor([3.0, -2.0]), atol=0.05)
+        assert torch.allclose(found.std(0), temperature * logs[0, 1].exp(), rtol=0.05)
+    still = mixture.draw(parameters, uniform, normal, 0.0)
+    assert torch.allclose(still, torch.tensor([3.0, -2.0]).expand_as(still))
+
+
+def test_draws_follow_their_shares() -> None:
+    logits = torch.log(torch.tensor([[0.5, 0.2, 0.3]]))
+    uniform = torch.linspace(0, 0.9999, 1000)
+    counts = torch.bincount(drawn(logits.expand(1000, 3), uniform), minlength=3) / 1000
+    assert torch.allclose(counts, torch.tensor([0.5, 0.2, 0.3]), atol=0.01)
+
+
+def test_a_point_costs_its_squared_error() -> None:
+    said, frames = torch.randn(2, 5, 3), torch.randn(2, 5, 3)
+    expected = F.mse_loss(said, frames, reduction="none").mean(1)
+    assert torch.allclose(Point(5).cost(said, frames), expected)
+
+
+def test_codes_cost_what_their_softmaxes_say() -> None:
+    torch.manual_seed(3)
+    codes = ResidualCodes(numbers=4, codebooks=3, tokens=6)
+    codes.books.copy_(torch.randn(3, 6, 4))
+    with torch.no_grad():
+        codes.links.copy_(torch.randn_like(codes.links))
+    frames, parameters = torch.randn(2, 4, 5), torch.randn(2, codes.size, 5)
+    found = codes.cost(parameters, frames).detach()
+    chosen = encoded(codes.books.numpy(), frames.transpose(1, 2).reshape(-1, 4).numpy()).reshape(2, 5, 3)
+    for row in range(2):
+        for t in range(5):
+            nats = 0.0
+            for book in range(3):
+                logits = parameters[row, book * 6 : (book + 1) * 6, t].clone()
+                for before in range(book):
+                    logits += codes.links.detach()[before, book, int(chosen[row, t, before])]
+                nats -= float(F.log_softmax(logits, 0)[int(chosen[row, t, book])])
+            assert float(found[row, t]) == pytest.approx(nats / 3, abs=1e-4)
+
+
+def test_codes_draw_sums_of_their_vectors() -> None:
+    torch.manual_seed(4)
+    codes = ResidualCodes(numbers=4, codebooks=2, tokens=6)
+    codes.books.copy_(torch.randn(2, 6, 4))
+    parameters = torch.randn(50, codes.size)
+    frames = codes.draw(parameters, torch.rand(50, 2), torch.zeros(50, 4), 1.0)
+    sums = (codes.books[0][:, None] + codes.books[1][None]).reshape(-1, 4)
+    assert float(torch.cdist(frames, sums, compute_mode="donot_use_mm_for_euclid_dist").min(1).values.max()) < 1e-5
+    likeliest = codes.draw(parameters, torch.rand(50, 2), torch.zeros(50, 4), 0.0)
+    expected = codes.books[0][parameters[:, :6].argmax(1)] + codes.books[1][parameters[:, 6:].argmax(1)]
+    assert torch.allclose(likeliest, expected)
+
+
+# ── the linear path ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def straight(frames: np.ndarray, heard: int) -> FrameMixture:
+    """The linear path found for a sequence ``(time, numbers)``."""
+    time, numbers = frames.shape
+    net = FrameMixture(FrameLSTMConfig(features=numbers, numbers=numbers, heard=heard, hidden_size=4, mixtures=1))
+    padded = np.pad(frames, ((heard, 0), (0, 0)))
+    before = np.concatenate([padded[heard - back : heard - back + time] for back in range(1, heard + 1)], axis=1)
+    net.begin_straight(torch.from_numpy(before).float(), torch.from_numpy(frames).float())
+    return net
+
+
+def test_the_linear_path_finds_a_linear_law() -> None:
+    turn = 0.3
+    law = 0.9 * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    frames, now = [], np.array([1.0, 0.0])
+    dice = np.random.default_rng(0)
+    for _ in range(2000):
+        frames.append(now)
+        now = law @ now + 0.5 * dice.standard_normal(2)
+    net = straight(np.array(frames), 1)
+    assert np.abs(net.straight.weight.numpy() - law).max() < 0.05
+
+
+def test_the_linear_path_dies_away() -> None:
+    """A sequence that grows: the path that would follow it is damped until nothing it is fed can grow."""
+    t = np.arange(60)
+    frames = np.stack([1.05**t * np.cos(0.4 * t), 1.05**t * np.sin(0.4 * t)], axis=1)
+    net = straight(frames, 2)
+    weight = net.straight.weight.numpy().astype(np.float64)
+    companion = np.zeros((4, 4))
+    companion[:2], companion[2:, :2] = weight, np.eye(2)
+    assert np.abs(np.linalg.eigvals(companion)).max() <= RADIUS + 1e-5
+    assert np.abs(np.linalg.eigvals(companion)).max() > 0.8 * RADIUS
