@@ -129,6 +129,17 @@ def test_the_check_that_aidax_does(tmp_path: Path, kind: str, changes: dict[str,
     assert model_file.load(path).format == ("AIDA-X JSON" if "skip" in changes else "RTNeural JSON")
 
 
+def test_a_rate_in_quotation_marks(tmp_path: Path) -> None:
+    """As the captures that come with AIDA-X have it."""
+    path = tmp_path / "net.json"
+    rtneural.save(path, net("lstm"), 48_000)
+    content = json.loads(path.read_text())
+    for told, rate in (("44100", 44_100), (96_000.0, 96_000)):
+        content["metadata"]["samplerate"] = told
+        path.write_text(json.dumps(content))
+        assert model_file.load(path).rate == rate
+
+
 def test_proteus_adds_the_input_whatever_the_file_says(tmp_path: Path) -> None:
     path = tmp_path / "net.json"
     proteus.save(path, net("lstm", skip=True), None)
@@ -266,6 +277,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Content], Content], str]] = {
     "check that fails": ("aidax", lambda c: change(c, "output_batch", 2000, to=0.7), "fails its own check"),
     "rate": ("aidax", lambda c: change(c, "metadata", "samplerate", to=-5), "samplerate -5"),
     "rate in words": ("aidax", lambda c: change(c, "metadata", "samplerate", to="cd"), "samplerate 'cd'"),
+    "rate of many digits": ("aidax", lambda c: change(c, "metadata", "samplerate", to="1" * 400), "samplerate '1111"),
     "proteus model": ("proteus", lambda c: change(c, "model_data", "model", to="GuitarLSTM"), "allowed: SimpleRNN"),
     "proteus unit": ("proteus", lambda c: change(c, "model_data", "unit_type", to="RNN"), "allowed: LSTM, GRU"),
     "proteus size": ("proteus", lambda c: change(c, "model_data", "hidden_size", to=4), "must have 12, of 12 × 1"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,7 @@ def _plain_text(value: object) -> bool:
 
 def _whole(value: object, name: str, highest: int, lowest: int = 1) -> int:
     """``value`` as a whole number; AIDA-X's own models have their rate in quotation marks."""
-    number = float(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+    number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,12}", value) else value
     if isinstance(number, bool) or not isinstance(number, (int, float)) or number != round(number):
         raise ModelFileError(f"has the {name} {shown(value)}: must be a whole number")
     if not lowest <= number <= highest:
