@@ -7,6 +7,7 @@ from typing import Any
 
 from wavewright.errors import SettingsError
 from wavewright.nets import registry
+from wavewright.nets.channels import Channels, ChannelsConfig
 from wavewright.nets.contract import Network
 from wavewright.nets.knob_wavenet import KnobWaveNet, KnobWaveNetConfig
 from wavewright.nets.wavenet import WaveNet
@@ -14,11 +15,17 @@ from wavewright.nets.wavenet_config import WaveNetConfig
 
 
 def network_for(
-    name: str, channels: int = 1, knobs: int = 0, conditioning: str = "concat", **overrides: Any
+    name: str,
+    channels: int = 1,
+    knobs: int = 0,
+    conditioning: str = "film",
+    layout: str = "joint",
+    **overrides: Any,
 ) -> Network:
     """The network called ``name``, hearing ``channels`` channels of sound and then ``knobs`` knobs.
 
-    ``overrides`` replace fields of its settings.
+    ``layout``: ``joint`` for one network that hears them all, ``each`` for one a channel, ``shared`` for one that
+    plays each of them. ``overrides`` replace fields of its settings.
 
     Raises:
         SettingsError: an unknown name, or a network that has no place for them.
@@ -26,6 +33,9 @@ def network_for(
     >>> network_for("a1-nano", knobs=2).in_channels
     3
     """
+    if layout in ("each", "shared") and channels > 1:
+        kind, plain = registry.config_of(network_for(name, 1, knobs, conditioning, **overrides))
+        return Channels(ChannelsConfig(channels, layout == "shared", kind, plain))
     if channels == 1 and knobs == 0:
         return registry.build(name, **overrides)
     kind, config = registry.NETWORKS[name][0], registry.settings_of(name, **overrides)
@@ -34,10 +44,12 @@ def network_for(
         if not knobs:
             return WaveNet(wavenet)
         return KnobWaveNet(KnobWaveNetConfig(wavenet, knobs, conditioning))
-    if kind in ("lstm", "gru") and channels == 1:
-        return registry.KINDS[kind].network(replace(config, input_size=1 + knobs, controls=knobs))
+    if kind in ("lstm", "gru"):
+        sizes = {"input_size": channels + knobs, "output_size": channels, "controls": knobs}
+        return registry.KINDS[kind].network(replace(config, **sizes))
     what = "knobs" if knobs else f"{channels} channels"
-    raise SettingsError([f"network {name} takes no {what}; choose a WaveNet (a1-…, a2-…), an LSTM or a GRU"])
+    other = "" if knobs else ", or --channels each or shared"
+    raise SettingsError([f"network {name} takes no {what}; choose a WaveNet (a1-…, a2-…), an LSTM or a GRU{other}"])
 
 
 def wavenet_for(config: WaveNetConfig, channels: int) -> WaveNetConfig:

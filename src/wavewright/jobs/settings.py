@@ -34,9 +34,15 @@ class EmulateSettings:
     batch: int = setting(4, "windows a step, for each process", low=1)
     validation_seconds: float = setting(9.0, "seconds at the end that training never sees", above=0.0)
     delay: int | None = setting(None, "samples by which the wet is late; found by itself where not given")
-    conditioning: str = setting("concat", "how a WaveNet hears its knobs", choices=CONDITIONINGS)
+    conditioning: str = setting("film", "how a WaveNet hears its knobs", choices=CONDITIONINGS)
     cut_off: bool = setting(
         True, "count nothing as an error that lies beyond full scale, where the converter cut the wet recording off"
+    )
+    channels: str = setting(
+        "auto",
+        "sound in several channels: one network for each, one that plays them all, one that hears them jointly, or one "
+        "channel for all; auto: mono where they say the same, else shared",
+        choices=("auto", "each", "shared", "joint", "mono"),
     )
     track_drift: str = setting(
         "auto",

@@ -38,8 +38,8 @@ from wavewright.nets.wavenet import Layer, WaveNet, valid_length
 
 __all__ = ["KnobWaveNet", "KnobWaveNetConfig", "taper"]
 
-FIRST_SHIFT = 0.1
-"""Standard deviation of the first B: small beside what the layers make of sound, not nothing."""
+FIRST_SCALE, FIRST_SHIFT = 0.3, 0.5
+"""Standard deviations of the first A and B: from almost nothing a knob is learned far more slowly than the sound."""
 
 
 def taper(p: Tensor, bend: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class Shaping(nn.Module):
         nn.init.normal_(self.shift.weight, std=FIRST_SHIFT)
         self.scale = nn.Linear(features, channels, bias=False) if film else None
         if self.scale is not None:
-            nn.init.zeros_(self.scale.weight)
+            nn.init.normal_(self.scale.weight, std=FIRST_SCALE)
 
     def forward(self, z: Tensor, u: Tensor) -> Tensor:
         """``z`` (batch, channels, time), ``u`` (batch, time or 1, features) → ``z`` as the knobs have it."""
