@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from wavewright.cli.console import Voice, table
-from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.cli.flags import APPENDED, POSITIONAL, option, parse
 from wavewright.errors import SettingsError
 from wavewright.settings import setting
 
@@ -53,6 +53,7 @@ class Arguments:
     input_gain: float = setting(0.0, "in dB, before the twin", low=-60, high=60)
     output_gain: float = setting(0.0, "in dB, behind the twin", low=-60, high=60)
     seconds: float | None = setting(None, "stop after so long; where absent, at Ctrl-C (a rehearsal: 10)", above=0)
+    knob: Annotated[tuple[str, ...], APPENDED, option("where a knob of the device stands", metavar="NAME=VALUE")] = ()
     size: Annotated[Literal["lite", "full"] | None, option("which model of a container plays; full where absent")] = (
         None
     )
@@ -159,7 +160,7 @@ def _play(arguments: Arguments) -> int:
 
     assert arguments.model is not None
     voice = arguments.voice
-    opened = twin.open_twin(arguments.model, arguments.size)
+    opened = twin.open_twin(arguments.model, arguments.size).turned(arguments.knob)
     rate = _rate(arguments, opened)
     card: Any
     if arguments.rehearse:
