@@ -1,6 +1,6 @@
 """Sound frame by frame: the recipe of "Deep Learning and Sound ~ 02" beside what was learned since, on every figure.
 
-    python bench/frames.py [--steps 600] [--count 48] [--keep FOLDER] [--only kicks,drums,amen] [--drums FOLDER]
+    python bench/frames.py [--steps 1500] [--count 48] [--keep FOLDER] [--only kicks,drums,amen] [--drums FOLDER]
 
 Three corpora: 250 built-in 808-like kicks (50 of them held out), the kicks of a folder of drums (bd_*), and one amen
 break. Five rows each: Fourier transforms or raw frames, stacked LSTMs and squared error, silence learned behind each
@@ -36,7 +36,8 @@ SHOWN = (
     "rising", "tail_db", "mmd", "mmd_biased", "frechet", "attack", "decay", "crest", "centroid", "hiss", "intervals",
     "copy", "copies", "diversity",
 )  # fmt: skip
-STEPS_OF_DOCUMENT = 0.5
+TEMPERATURE = "0.5"
+STEPS_OF_DOCUMENT = 0.2
 """Share of the steps for the document's rows: theirs are several times as dear."""
 
 
@@ -45,7 +46,7 @@ def recipes(loop: bool) -> dict[str, tuple[str, GenerateSettings, bool]]:
     document = replace(settings_for("frame-lstm"), rate=RATE)
     raw = replace(document, frame=replace(document.frame, frames="raw"))
     ours = replace(settings_for("frame-mixture"), rate=RATE, onset=not loop)
-    ours = replace(ours, frame=replace(ours.frame, ending=not loop, on_beat=loop, components=64 if loop else 24))
+    ours = replace(ours, frame=replace(ours.frame, ending=not loop, on_beat=loop, components=64 if loop else 16))
     tokens = replace(ours, network="frame-tokens")
     return {
         "fft + LSTM + MSE": ("fft", document, True),
@@ -71,7 +72,7 @@ def trained(sources: list[Path], run: Path, settings: GenerateSettings, steps: i
 
 def asked(row: str, opened: OpenFrames, count: int, denormalize: bool, seconds: float | None) -> SampleSettings:
     """What is drawn: the document began with a frame of the corpus and let the network run on."""
-    settings = SampleSettings(count=count, seconds=seconds, redraw=0)
+    settings = SampleSettings(count=count, seconds=seconds, redraw=0, temperature=TEMPERATURE)
     if "MSE" in row or "denormalised" in row:
         longest = max(sound.length for sound in opened.material.learned) / opened.rate
         seconds = seconds or 1.25 * longest
@@ -119,11 +120,11 @@ def table(name: str, sources: list[Path], folder: Path, told: argparse.Namespace
 def main() -> None:
     """Train, draw, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--count", type=int, default=48)
     parser.add_argument("--drums", type=Path, default=Path("../shared/audio/drums"))
     parser.add_argument("--only", default="kicks,drums,amen")
-    parser.add_argument("--keep", type=Path, help="a folder for the runs; they are thrown away where absent")
+    parser.add_argument("--keep", type=Path, help="a folder for the runs; thrown away where absent")
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = told.keep or Path(place)

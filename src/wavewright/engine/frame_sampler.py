@@ -26,6 +26,9 @@ from wavewright.data.frames import Cutting
 from wavewright.nets.contract import State
 from wavewright.nets.frame_generator import FrameGenerator
 
+LEAST_OVER = 0.05
+"""Probability of being over below which a sound goes on: a hundred frames of one in a hundred would end most too soon."""
+
 Told = Callable[[int, int], FloatArray]
 """Controls ``(sounds, count, controls)`` of the ``count`` frames from the first one on."""
 
@@ -100,7 +103,7 @@ class FrameSampler:
         self._after(cutting.scaling.frames(held, dice.noise) * gains)
         bare = None if denormalise else cutting.scaling.frames(held, dice.noise, denormalise=False) * gains
         frame = self._before[0] if bare is None else bare
-        return frame, dice.uniform[:, 0] < over
+        return frame, (dice.uniform[:, 0] < over) & (over > LEAST_OVER)
 
     @torch.inference_mode()
     def _step(self) -> torch.Tensor:

@@ -118,7 +118,7 @@ def settings_for(network: str, size: int | None = None) -> GenerateSettings:
             network=network,
             onset=network != "frame-lstm",
             frame=frame,
-            train=TrainSettings(optimizer="adam", learning_rate=0.003),
+            train=TrainSettings(optimizer="adam", learning_rate=0.003 if network == "frame-lstm" else 0.005),
         )
     return GenerateSettings(network=network, train=TrainSettings(optimizer="adam", learning_rate=0.004))
 

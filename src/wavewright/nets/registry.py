@@ -14,6 +14,7 @@ from typing import Any
 
 from wavewright.errors import ModelFileError, SettingsError
 from wavewright.nets.audio_rnn import AudioRNN, AudioRNNConfig
+from wavewright.nets.channels import Channels, ChannelsConfig
 from wavewright.nets.contract import Network
 from wavewright.nets.conv_deconv import ConvDeconv, ConvDeconvConfig
 from wavewright.nets.frame_config import FrameLSTMConfig
@@ -58,6 +59,7 @@ KINDS: dict[str, Kind] = {
     **{name: Kind(network, partial(from_mapping, type(config))) for name, (network, config) in SINGLE.items()},
     "window": Kind(WindowRegressor, lambda values: from_mapping(WindowConfig, values)),
     "conv-deconv": Kind(ConvDeconv, lambda values: from_mapping(ConvDeconvConfig, values)),
+    "channels": Kind(Channels, lambda values: from_mapping(ChannelsConfig, values)),
     "audio-rnn": Kind(AudioRNN, lambda values: from_mapping(AudioRNNConfig, values)),
     "sample-wavenet": Kind(SampleWaveNet, lambda values: from_mapping(SampleWaveNetConfig, values)),
     "sample-rnn": Kind(SampleRNN, lambda values: from_mapping(SampleRNNConfig, values)),
@@ -79,8 +81,8 @@ NETWORKS: dict[str, tuple[str, Any]] = {
     "sample-wavenet": ("sample-wavenet", SampleWaveNetConfig()),
     "sample-rnn": ("sample-rnn", SampleRNNConfig()),
     "sample-rnn-two-tier": ("sample-rnn", SampleRNNConfig(frame_sizes=(16,))),
-    "frame-mixture": ("frame-mixture", FrameLSTMConfig(mixtures=2)),
-    "frame-tokens": ("frame-tokens", FrameLSTMConfig(codebooks=4, tokens=64)),
+    "frame-mixture": ("frame-mixture", FrameLSTMConfig(hidden_size=128, mixtures=2)),
+    "frame-tokens": ("frame-tokens", FrameLSTMConfig(hidden_size=128, codebooks=4, tokens=64)),
     "frame-lstm": ("frame-lstm", FrameLSTMConfig()),
 }
 """Name → kind and settings, for all that `build` builds."""

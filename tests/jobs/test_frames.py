@@ -1,0 +1,271 @@
+"""Sound frame by frame through the whole job: training, resuming, drawing, judging, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from generator_runs import RATE, tones
+
+from wavewright.audio import files
+from wavewright.audio.recording import Recording
+from wavewright.cli.main import run as command
+from wavewright.errors import DataError, OutputError, SettingsError
+from wavewright.jobs import drawing, frame_sampling, generate, generate_judge
+from wavewright.jobs.frame_judge import FramePrediction
+from wavewright.jobs.generate_settings import GenerateSettings, SampleSettings, settings_for
+from wavewright.jobs.generator import OpenFrames, describe, open_generator
+from wavewright.train.progress import Silent
+from wavewright.train.settings import TrainSettings
+
+NETWORKS = ("frame-mixture", "frame-tokens", "frame-lstm")
+
+
+def settings(network: str, **others: object) -> GenerateSettings:
+    """A small network that trains for a few steps."""
+    plain = settings_for(network)
+    frame = replace(plain.frame, frame_size=32, components=0 if network == "frame-lstm" else 6, tokens=8, codebooks=2)
+    frame = replace(frame, **others.pop("frame", {}))  # type: ignore[arg-type]
+    train = TrainSettings(
+        optimizer="adam", learning_rate=0.003, threads=1, preview_minutes=None, device="cpu",
+        **{"steps": 4, **others.pop("train", {})},  # type: ignore[arg-type]
+    )  # fmt: skip
+    values: dict[str, object] = {"size": 12, "layers": 1, "batch": 3, "window": 16, "held_out": 0.3}
+    return replace(plain, frame=frame, train=train, **{**values, **others})  # type: ignore[arg-type]
+
+
+def trained(folder: Path, network: str, **others: object) -> OpenFrames:
+    told = settings(network, **others)
+    generate.learn(generate.begin([tones(folder / "sounds")], folder / "run", told, Silent()), told, Silent())
+    opened = open_generator(folder / "run")
+    assert isinstance(opened, OpenFrames)
+    return opened
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> OpenFrames:
+    return trained(tmp_path_factory.mktemp("frames"), "frame-mixture", classes="folder", train={"steps": 60})
+
+
+def drawn(opened: OpenFrames, **asked: object) -> list[np.ndarray]:
+    frame = {name: asked.pop(name) for name in list(asked) if name in FRAME_ASKED}
+    told = SampleSettings(redraw=0, **asked)  # type: ignore[arg-type]
+    told = replace(told, frame=replace(told.frame, **frame))  # type: ignore[arg-type]
+    wanted = frame_sampling.request(opened, told)
+    return [one.sound for one in frame_sampling.best(opened, wanted, lambda samples: None)]
+
+
+FRAME_ASKED = ("denormalize", "start", "start_frames", "mix", "memory", "memory_frames", "past_end")
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_trains_and_resumes_to_the_same_weights(tmp_path: Path, network: str) -> None:
+    folder = tones(tmp_path / "sounds")
+    told = settings(network, classes="folder", train={"steps": 5}, frame={"own_frames": 0.3, "input_noise": 0.1})
+    straight = generate.begin([folder], tmp_path / "straight", told, Silent())
+    assert generate.learn(straight, told, Silent()).status == "finished"
+    stopped = generate.begin([folder], tmp_path / "run", told, Silent())
+    plain = stopped.task.batch
+
+    def batch(step: int, rank: int, world: int) -> tuple[torch.Tensor, ...]:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return plain(step, rank, world)
+
+    stopped.task.batch = batch  # type: ignore[method-assign]
+    assert generate.learn(stopped, told, Silent()).status == "interrupted"
+    assert generate.resume(tmp_path / "run", told, Silent()).step == 5
+    ends = [open_generator(tmp_path / name) for name in ("straight", "run")]
+    for one, other in zip(*(end.network.state_dict().values() for end in ends), strict=True):
+        assert torch.equal(one, other)
+    facts = describe(tmp_path / "run")
+    assert facts["network"] == network
+    assert facts["rate"] == RATE
+
+
+@pytest.mark.parametrize("kind", ["mdct", "raw", "fft", "log-mel", "mfcc"])
+def test_every_kind_of_frame_is_learned_and_drawn(tmp_path: Path, kind: str) -> None:
+    frame = {"frames": kind, "bands": 20, "coefficients": 12, "past_end": False}
+    frame.pop("past_end")
+    opened = trained(tmp_path, "frame-mixture", frame=frame)
+    (sound,) = drawn(opened, seconds=0.3)
+    assert sound.shape == (round(0.3 * RATE),)
+    assert np.isfinite(sound).all()
+
+
+def test_learning_makes_frames_cheaper(tmp_path: Path) -> None:
+    few, many = (trained(tmp_path / name, "frame-mixture", train={"steps": n}) for name, n in (("a", 2), ("b", 80)))
+    one, other = (generate_judge.predict(run) for run in (few, many))
+    assert isinstance(one, FramePrediction)
+    assert isinstance(other, FramePrediction)
+    assert other.cost < one.cost - 0.1
+    assert other.cost < other.mean
+    assert other.ending < one.ending
+
+
+def test_a_sound_hangs_on_its_seed_alone(opened: OpenFrames) -> None:
+    many = drawn(opened, count=5, seed=3)
+    few = drawn(opened, count=2, seed=3)
+    for one, other in zip(few, many, strict=False):
+        assert len(one) == len(other)
+        assert np.abs(one - other).max() < 1e-4
+    (another,) = drawn(opened, seed=4)
+    assert len(another) != len(few[0]) or not np.allclose(another, few[0])
+
+
+def test_behind_its_end_a_sound_is_silent_and_before_it_fades(opened: OpenFrames) -> None:
+    wanted = frame_sampling.request(opened, SampleSettings(count=8, seconds=1.0, redraw=0))
+    found = frame_sampling.drawn_sounds(wanted.drawing, wanted.samples, [(n, 0) for n in range(8)])
+    over = [one for one in found if one.over is not None]
+    assert over
+    for one in over:
+        at = round(one.over * RATE)  # type: ignore[operator]
+        assert not one.sound[at:].any()
+        assert np.abs(one.sound[at - 4 : at]).max(initial=0.0) < 0.05 * np.abs(one.sound).max()
+
+
+def test_past_its_end_a_sound_goes_on_as_long_as_asked(opened: OpenFrames) -> None:
+    (sound,) = drawn(opened, seconds=1.5, past_end=True)
+    assert len(sound) == round(1.5 * RATE)
+    assert np.abs(sound[-RATE // 4 :]).max() > 0
+
+
+def test_the_switch_leaves_mean_and_deviation_away(opened: OpenFrames) -> None:
+    one, other = (drawn(opened, seconds=0.2, past_end=True, denormalize=on)[0] for on in (True, False))
+    assert not np.allclose(one, other, atol=1e-3)
+
+
+def test_a_prompt_is_gone_on_from(opened: OpenFrames, tmp_path: Path) -> None:
+    prompt = opened.material.sound(opened.material.learned[-1])
+    files.write(tmp_path / "p.wav", Recording(np.array(prompt)[np.newaxis], RATE), subtype="FLOAT")
+    told = SampleSettings(seconds=0.3, prompt=tmp_path / "p.wav", redraw=0)
+    done = drawing.sample(opened, told, tmp_path / "on.wav")
+    written = files.read(tmp_path / "on.wav").samples[0]
+    hop = opened.cutting.kind.hop
+    before = (len(prompt) // hop - opened.cutting.kind.overlap) * hop
+    start = len(prompt) % hop
+    assert np.abs(written[:before] - prompt[start : start + before]).max() < 1e-3
+    assert done.written[0].seconds <= (before + 0.3 * RATE) / RATE + 1e-6
+    # what follows fits: no larger step at the joint than within the prompt
+    steps = np.abs(np.diff(written))
+    assert steps[before - 1] < 2 * steps[:before].max() + 0.02
+
+
+@pytest.mark.parametrize("start", ["corpus", "mix"])
+@pytest.mark.parametrize("memory", ["growing", "sliding"])
+def test_sounds_begin_as_asked(opened: OpenFrames, start: str, memory: str) -> None:
+    plain, begun = (
+        drawn(opened, seconds=0.3, start=how, memory=memory, memory_frames=4, past_end=True)[0]
+        for how in ("none", start)
+    )
+    assert begun.shape == plain.shape
+    assert not np.allclose(begun, plain, atol=1e-4)
+
+
+def test_a_seed_of_the_corpus_is_heard_in_front(opened: OpenFrames) -> None:
+    (sound,) = drawn(opened, seconds=0.2, start="corpus", start_frames=3, past_end=True)
+    first = sound[: 2 * opened.cutting.kind.hop]
+    learned = [np.array(opened.material.sound(one))[: len(first)] for one in opened.material.learned]
+    assert min(float(np.abs(first - one).max()) for one in learned) < 1e-3
+
+
+def test_two_files_are_mixed(opened: OpenFrames, tmp_path: Path) -> None:
+    for name, number in (("a", 0), ("b", -1)):
+        sound = np.array(opened.material.sound(opened.material.learned[number]))
+        files.write(tmp_path / f"{name}.wav", Recording(sound[np.newaxis], RATE), subtype="FLOAT")
+    (sound,) = drawn(opened, seconds=0.2, mix=(tmp_path / "a.wav", tmp_path / "b.wav"), past_end=True)
+    assert len(sound) == round(0.2 * RATE)
+
+
+def test_long_sounds_and_streams_are_the_short_ones_beginning(
+    opened: OpenFrames, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (whole,) = drawn(opened, seconds=1.0, past_end=True)
+    told = replace(SampleSettings(seconds=1.0, redraw=0), frame=replace(SampleSettings().frame, past_end=True))
+    monkeypatch.setattr(frame_sampling, "LONGEST_JUDGED", 0.1)
+    drawing.sample(opened, told, tmp_path / "long.wav")
+    written = files.read(tmp_path / "long.wav").samples[0]
+    assert np.abs(written - whole).max() < 1e-4
+    out = io.BytesIO()
+    drawing.stream(opened, told, out)
+    streamed = np.frombuffer(out.getvalue()[44:], "<i2") / 32768
+    assert np.abs(streamed - whole).max() < 1e-4
+
+
+def test_the_likeliest_are_kept(opened: OpenFrames) -> None:
+    wanted = frame_sampling.request(opened, SampleSettings(count=2, draw=6, redraw=0))
+    kept = frame_sampling.best(opened, wanted, lambda samples: None)
+    assert len(kept) == 2
+    everything = frame_sampling._draw_all(opened, wanted, [(n, 0) for n in range(6)], lambda samples: None)
+    clean = sorted((bool(one.faults), one.bits) for one in everything.values())
+    assert sorted((bool(one.faults), one.bits) for one in kept) == clean[:2]
+
+
+def test_evaluate_and_report_know_frames(
+    opened: OpenFrames, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(["evaluate", str(opened.run.path), "--count", "4"]) == 0
+    said = capsys.readouterr().out
+    assert "nats_repeated" in said
+    assert "rising" in said
+    page = tmp_path / "page.html"
+    assert command(["report", str(opened.run.path), "-o", str(page)]) == 0
+    assert "Cost of a frame" in page.read_text(encoding="utf-8")
+
+
+# ── what is refused ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def begin(sources: list[Path], run: Path, told: GenerateSettings) -> None:
+    generate.begin(sources, run, told, Silent())
+
+
+def test_frames_that_leave_one_of_a_sound_are_refused(tmp_path: Path) -> None:
+    told = settings("frame-mixture", frame={"frame_size": 2048})
+    with pytest.raises(DataError, match="frames of 2048 samples"):
+        begin([tones(tmp_path / "sounds")], tmp_path / "run", told)
+    assert not (tmp_path / "run").exists()
+
+
+def test_one_shots_all_silent_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "sounds").mkdir()
+    for number in range(3):
+        silent = Recording(np.zeros((1, 2000), np.float32), RATE)
+        files.write(tmp_path / "sounds" / f"{number}.wav", silent, subtype="PCM_16")
+    with pytest.raises(DataError, match="silent"):
+        begin([tmp_path / "sounds"], tmp_path / "run", settings("frame-mixture"))
+
+
+def test_loops_shorter_than_a_beat_are_refused(tmp_path: Path) -> None:
+    told = settings("frame-mixture", frame={"beats_per_minute": 60.0})
+    with pytest.raises(DataError, match="less than a beat"):
+        begin([tones(tmp_path / "sounds")], tmp_path / "run", told)
+
+
+def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="coefficients"):
+        told = settings("frame-mixture", frame={"frames": "mfcc", "bands": 20, "coefficients": 30})
+        begin([tones(tmp_path / "sounds")], tmp_path / "run", told)
+
+
+def test_what_a_frame_network_cannot_follow_is_named(opened: OpenFrames, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"(?s)top_k.*class = 'tuba'"):
+        frame_sampling.request(opened, SampleSettings(top_k=3, label="tuba"))
+    both = replace(SampleSettings(), frame=replace(SampleSettings().frame, start="corpus", mix=(tmp_path, tmp_path)))
+    with pytest.raises(SettingsError, match="one beginning"):
+        frame_sampling.request(opened, both)
+    quiet = tmp_path / "quiet.wav"
+    files.write(quiet, Recording(np.zeros((1, 999), np.float32), RATE), subtype="PCM_16")
+    with pytest.raises(DataError, match="silent"):
+        frame_sampling.request(opened, SampleSettings(prompt=quiet))
+    taken = tmp_path / "taken.wav"
+    taken.write_bytes(b"mine")
+    with pytest.raises(OutputError, match="taken"):
+        drawing.sample(opened, SampleSettings(), taken)
+    assert taken.read_bytes() == b"mine"
