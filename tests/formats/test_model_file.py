@@ -18,13 +18,14 @@ from wavewright.nets.registry import build
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One file of each format, all called alike."""
     place = tmp_path_factory.mktemp("models")
+    told = nam.NamMetadata(loudness=-18.0, gain=0.5)  # not measured, which would take a while
     network = build("lstm", hidden_size=40, skip=True, prewarm=10)
-    nam.save(place / "nam", build("a1-nano"), 48_000)
+    nam.save(place / "nam", build("a1-nano"), 48_000, told)
     nam.save_container(place / "container", [(0.5, build("a1-nano")), (1.0, build("a1-feather"))], 48_000)
     rtneural.save(place / "rtneural", build("gru", hidden_size=3, prewarm=10), 48_000)
     aidax.save(place / "aidax", network, 48_000)
     proteus.save(place / "proteus", network, 48_000)
-    onnx_export.save(place / "onnx", network, 48_000)
+    onnx_export.save(place / "onnx", network, 48_000, told)
     return place
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from wavewright.jobs import exporting, packing, playing, twin
 from wavewright.nets.registry import build
 
 RATE = 16_000
+TOLD = nam.NamMetadata(loudness=-18.0, gain=0.5)
+"""What would be measured, which takes longer than the tests."""
 
 
 def esr(found: np.ndarray, expected: np.ndarray) -> float:
@@ -32,7 +35,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(5)
     aidax.save(folder / "lstm.json", build("lstm", hidden_size=40, skip=True, prewarm=50), RATE)
     rtneural.save(folder / "gru.json", build("gru", hidden_size=5, prewarm=50), RATE)
-    nam.save(folder / "wave.nam", build("a1-nano"), RATE, nam.NamMetadata(gear_make="Maker", input_level_dbu=12.0))
+    told = replace(TOLD, gear_make="Maker", input_level_dbu=12.0)
+    nam.save(folder / "wave.nam", build("a1-nano"), RATE, told)
     sizes = [(0.5, build("a1-nano")), (1.0, build("a1-feather"))]
     nam.save_container(folder / "sizes.nam", sizes, RATE)
     sound = (np.random.default_rng(2).standard_normal((1, 3000)) * 0.2).astype(np.float32)
@@ -60,7 +64,7 @@ def test_what_is_exported_is_rendered_as_before(models: Path, tmp_path: Path, mo
     for to, ending in exporting.FORMATS.items():
         target = tmp_path / f"{to}{ending}"
         if to in CAN[model]:
-            done = exporting.export(opened, target, to)
+            done = exporting.export(opened, target, to, TOLD)
             assert esr(rendered(target, models / "in.wav", tmp_path / "out.wav"), expected) < 1e-9, to
             assert all(isinstance(note, str) for note in done.notes)
         else:
@@ -93,22 +97,22 @@ def test_knobs_keep_their_names_and_can_be_turned_or_fixed(models: Path, tmp_pat
 
 
 def test_a_container_stays_one_unless_a_size_is_named(models: Path, tmp_path: Path) -> None:
-    exporting.export(twin.open_twin(models / "sizes.nam"), tmp_path / "all.nam", "nam")
+    exporting.export(twin.open_twin(models / "sizes.nam"), tmp_path / "all.nam", "nam", TOLD)
     assert [part.max_value for part in nam.load(tmp_path / "all.nam").submodels] == [0.5, 1.0]
-    exporting.export(twin.open_twin(models / "sizes.nam", "lite"), tmp_path / "lite.nam", "nam")
+    exporting.export(twin.open_twin(models / "sizes.nam", "lite"), tmp_path / "lite.nam", "nam", TOLD)
     lite = nam.load(tmp_path / "lite.nam")
     assert lite.submodels == ()
     assert sum(value.size for value in lite.plain.weights.values()) == 842
 
 
 def test_an_onnx_file_becomes_no_other(models: Path, tmp_path: Path) -> None:
-    exporting.export(twin.open_twin(models / "gru.json"), tmp_path / "gru.onnx", "onnx")
+    exporting.export(twin.open_twin(models / "gru.json"), tmp_path / "gru.onnx", "onnx", TOLD)
     with pytest.raises(ModelFileError, match="export its run"):
         exporting.export(twin.open_twin(tmp_path / "gru.onnx"), tmp_path / "gru.nam", "nam")
 
 
 def test_what_a_file_knows_of_its_device_goes_on(models: Path, tmp_path: Path) -> None:
-    exporting.export(twin.open_twin(models / "wave.nam"), tmp_path / "again.nam", "nam", nam.NamMetadata(name="New"))
+    exporting.export(twin.open_twin(models / "wave.nam"), tmp_path / "again.nam", "nam", replace(TOLD, name="New"))
     told = nam.load(tmp_path / "again.nam").metadata
     assert (told.name, told.gear_make, told.input_level_dbu) == ("New", "Maker", 12.0)
 
@@ -141,7 +145,7 @@ def test_the_command_tells_what_was_written_and_what_was_not(
 
 @pytest.mark.parametrize("model", ["lstm.json", "sizes.nam"])
 def test_every_file_of_a_pack_plays_what_is_expected(models: Path, tmp_path: Path, model: str) -> None:
-    pack = packing.write(twin.open_twin(models / model), tmp_path / "pack")
+    pack = packing.write(twin.open_twin(models / model), tmp_path / "pack", TOLD)
     found = sorted(path.name for path in pack.folder.iterdir())
     assert found == sorted(pack.files)
     expected = files.read(pack.folder / "expected.wav").samples
@@ -173,11 +177,11 @@ def test_the_readme_tells_levels_that_can_be_checked(models: Path, tmp_path: Pat
 
 def test_a_pack_replaces_a_pack_alone(models: Path, tmp_path: Path) -> None:
     opened, folder = twin.open_twin(models / "gru.json"), tmp_path / "pack"
-    packing.write(opened, folder)
+    packing.write(opened, folder, TOLD)
     (folder / "input.wav").unlink()
     with pytest.raises(OutputError, match="--force"):
-        packing.write(opened, folder)
-    packing.write(opened, folder, force=True)
+        packing.write(opened, folder, TOLD)
+    packing.write(opened, folder, TOLD, force=True)
     assert (folder / "input.wav").exists()
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -186,7 +190,7 @@ def test_a_pack_replaces_a_pack_alone(models: Path, tmp_path: Path) -> None:
         packing.write(opened, mine, force=True)
     (folder / "song.wav").write_text("mine")
     with pytest.raises(OutputError, match=r"holds song.wav"):
-        packing.write(opened, folder, force=True)
+        packing.write(opened, folder, TOLD, force=True)
     assert (folder / "song.wav").read_text() == "mine"
     with pytest.raises(OutputError, match="does not exist"):
         packing.write(opened, tmp_path / "none" / "pack")
@@ -199,5 +203,5 @@ def test_a_pack_that_fails_leaves_nothing(models: Path, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(packing.pack_text, "readme", broken)
     with pytest.raises(KeyboardInterrupt):
-        packing.write(twin.open_twin(models / "gru.json"), tmp_path / "pack")
+        packing.write(twin.open_twin(models / "gru.json"), tmp_path / "pack", TOLD)
     assert list(tmp_path.iterdir()) == []

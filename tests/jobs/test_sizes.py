@@ -25,6 +25,8 @@ from wavewright.train.settings import with_budget
 
 RATE = 16_000
 STEPS = 12
+TOLD = nam.NamMetadata(loudness=-18.0, gain=0.5)
+"""What would be measured, which takes longer than the tests."""
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def test_levels_and_figures_of_the_run_go_into_the_file(run: Path, tmp_path: Pat
     opened = twin.open_twin(run, "lite")
     assert opened.run is not None
     opened.run.info["extra"]["input_dbu"] = 12.5
-    twin.export_nam(opened, tmp_path / "lite.nam", nam.NamMetadata(output_level_dbu=3.0))
+    twin.export_nam(opened, tmp_path / "lite.nam", replace(TOLD, output_level_dbu=3.0))
     told = nam.load(tmp_path / "lite.nam").metadata
     assert (told.input_level_dbu, told.output_level_dbu) == (12.5, 3.0)
     assert told.training is not None
@@ -99,7 +101,7 @@ def test_levels_and_figures_of_the_run_go_into_the_file(run: Path, tmp_path: Pat
 
 
 def test_a_size_of_what_has_none(run: Path, tmp_path: Path) -> None:
-    twin.export_nam(twin.open_twin(run, "lite"), tmp_path / "lite.nam")
+    twin.export_nam(twin.open_twin(run, "lite"), tmp_path / "lite.nam", TOLD)
     for door in (playing.open_playable, twin.open_twin):
         with pytest.raises(ModelFileError, match="leave --size away"):
             door(tmp_path / "lite.nam", "full")

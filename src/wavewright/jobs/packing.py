@@ -124,12 +124,9 @@ def _put_in_place(building: Path, folder: Path) -> None:
 
 def _fill(place: Path, twin: Twin, network: Network, rate: int, metadata: NamMetadata | None) -> Pack:
     facts = twins.facts_of(twin, metadata)
-    measured = nam_loudness.measure(network)
-    facts = dataclasses.replace(
-        facts,
-        loudness=measured.loudness if facts.loudness is None else facts.loudness,
-        gain=measured.gain if facts.gain is None else facts.gain,
-    )
+    if facts.loudness is None:
+        measured = nam_loudness.measure(network)
+        facts = dataclasses.replace(facts, loudness=measured.loudness, gain=measured.gain)
     written, left_out = _models(place, twin, network, facts)
     if not written:
         raise ModelFileError("no format can hold this network:\n" + "\n".join(left_out.values()))
