@@ -1,4 +1,5 @@
-"""Simple devices to play a sound through: a soft clipper and a low-pass. The analog one is `wavewright.audio.circuit`.
+"""Simple devices to play a sound through: a soft clipper, a low-pass, a ping-pong delay. The analog one is
+`wavewright.audio.circuit`.
 
 Each is called on a whole sound, ``device(x, rate)``, or block by block with `process`, which hands its state on.
 """
@@ -73,3 +74,46 @@ class LowPass:
             return x, state
         y, state = sosfilt(sections, x.astype(np.float64), zi=state)
         return y.astype(np.float32), state
+
+
+@dataclass(frozen=True)
+class PingPong:
+    """A stereo delay whose echoes change sides: what went in left comes back right, then left again, and so on.
+
+    With delays of milliseconds it is short enough for a small network to learn, and every channel alone is not enough
+    to foretell what comes out of it.
+
+    Example:
+        >>> click = np.array([[1.0, 0, 0, 0, 0], [0, 0, 0, 0, 0]], np.float32)
+        >>> PingPong(delay_seconds=0.002, feedback=0.5)(click, 1000)
+        array([[1.  , 0.  , 0.  , 0.  , 0.25],
+               [0.  , 0.  , 0.5 , 0.  , 0.  ]], dtype=float32)
+    """
+
+    delay_seconds: float = 0.001
+    feedback: float = 0.6
+
+    def __call__(self, x: FloatArray, rate: int) -> FloatArray:
+        """Play the whole of ``x`` (2, time) from rest.
+
+        Raises:
+            ValueError: not two channels, a delay of less than a sample, or a feedback that does not die away.
+        """
+        return self.process(x, rate)[0]
+
+    def process(
+        self, x: FloatArray, rate: int, state: NDArray[np.float64] | None = None
+    ) -> tuple[FloatArray, NDArray[np.float64]]:
+        """The next block (2, time), and the state to hand to the one after; blocks together equal the whole."""
+        lag = round(self.delay_seconds * rate)
+        if x.ndim != 2 or len(x) != 2 or lag < 1 or not abs(self.feedback) < 1:
+            raise ValueError(
+                f"{x.shape} samples, a delay of {lag} samples, feedback = {self.feedback}: must be (2, time), at least "
+                "one sample, and between -1 and 1"
+            )
+        past = np.zeros((2, lag)) if state is None else state
+        y = np.concatenate([past, x.astype(np.float64)], axis=1)
+        for start in range(lag, y.shape[1], lag):  # an echo of a block of one delay comes whole out of the one before
+            stop = min(start + lag, y.shape[1])
+            y[:, start:stop] += self.feedback * y[::-1, start - lag : stop - lag]
+        return y[:, lag:].astype(np.float32), y[:, -lag:].copy()

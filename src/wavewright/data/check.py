@@ -105,7 +105,8 @@ def _pair_warnings(
     if resampled_from:
         yield f"the wet recording was resampled from {resampled_from} to {dry.rate} Hz: record both at one rate"
     for name, recording in (("dry", dry), ("wet", wet)):
-        if words := mono(recording)[1]:
+        words = mono(recording)[1]
+        if words and "differ" not in words:
             yield f"the {name} recording has {recording.channels} channels: {words}; record in mono"
     if alignment.drift_ppm:
         yield (

@@ -206,7 +206,7 @@ def _made(net: AnyNetwork, channels: int, exact: bool) -> Engine:
 
         return OnnxPlayer(net, channels)
     plain = net if isinstance(net, PlainNetwork) else plain_of(net)
-    if plain is not None and plain.kind in ("lstm", "gru") and not exact:
+    if plain is not None and plain.kind in ("lstm", "gru") and plain.out_channels == 1 and not exact:
         from wavewright.engine.recurrent_player import RecurrentPlayer
 
         return RecurrentPlayer(plain, channels)
@@ -219,6 +219,12 @@ def _made(net: AnyNetwork, channels: int, exact: bool) -> Engine:
 
         return wavenet_player.WaveNetPlayer(plain, channels, exact)
     torch_net = net.with_torch() if isinstance(net, PlainNetwork) else net
+    if hasattr(torch_net, "networks"):
+        from wavewright.engine.channels_player import ChannelsPlayer
+        from wavewright.nets.channels import Channels
+
+        if isinstance(torch_net, Channels):
+            return ChannelsPlayer(torch_net, channels, lambda part, count: _made(part, count, exact))
     if getattr(getattr(torch_net, "config", None), "conditioning", None) == "concat":
         from wavewright.engine.knob_player import KnobPlayer
         from wavewright.nets.knob_wavenet import KnobWaveNet

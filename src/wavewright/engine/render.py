@@ -161,6 +161,8 @@ def render_files(
         AudioFileError, OutputError: the only file could not be rendered.
     """
     threads = cores() if threads is None else threads
+    for each in plans:
+        refuse_channels(net, each.info)
     count = _Count(sum(each.info.frames for each in plans), progress)
     side_by_side = max(1, min(threads, len(plans)))
 
@@ -174,10 +176,7 @@ def render_files(
         done = [one(planned) for planned in plans]
     else:
         # compiled once, and not by all at the same time
-        if controls is None:
-            Player(net, tell=tell, exact=exact)
-        else:
-            Player(net, tell=tell, exact=exact, inputs=net.in_channels, outputs=net.out_channels)
+        Player(net, tell=tell, exact=exact, inputs=_sounds(net, controls), outputs=net.out_channels)
         with ThreadPoolExecutor(side_by_side) as pool:
             waiting = [pool.submit(one, planned) for planned in plans]
             try:
@@ -192,6 +191,20 @@ def render_files(
     if len(done) == 1 and isinstance(done[0], Failed):
         raise done[0].error
     raise RenderError(done)
+
+
+def refuse_channels(net: AnyNetwork, info: files.FileInfo) -> None:
+    """Raise `DataError` where a network that plays several channels together is given another number of them."""
+    if net.out_channels not in (1, info.channels):
+        raise DataError(
+            f"{info.path} has {info.channels} channel{'s' * (info.channels != 1)}, and the twin plays "
+            f"{net.out_channels} together; give it a file with {net.out_channels}"
+        )
+
+
+def _sounds(net: AnyNetwork, controls: Controls | None) -> int:
+    """How many inputs a player gives: without controls those of the sound alone, as many as there are outputs."""
+    return net.out_channels if controls is None else net.in_channels
 
 
 class _Count:
@@ -271,13 +284,15 @@ class _Voices:
         controls: Controls | None = None,
         rate: int = 1,
     ) -> None:
-        # torch has threads of its own, and channels played apart would not be the same to the bit
-        parts = max(1, min(threads, channels)) if compiled(net) else 1
+        # torch has threads of its own, and channels played apart would not be the same to the bit; channels that one
+        # network hears together stay together
+        together = net.out_channels
+        parts = max(1, min(threads, channels)) if together == 1 and compiled(net) else 1
         ends = [channels * (part + 1) // parts for part in range(parts)]
         self._channels = [slice(begin, end) for begin, end in zip([0, *ends], ends, strict=False)]
         counts = [part.stop - part.start for part in self._channels]
         self._players: list[Player | DrivenPlayer] = [
-            Player(net, count, tell, exact=exact)
+            Player(net, count // together, tell, exact=exact, inputs=_sounds(net, controls), outputs=together)
             if controls is None
             else DrivenPlayer(net, count, controls, rate, tell, exact=exact)
             for count in counts

@@ -37,6 +37,7 @@ from wavewright.jobs.takes import check as check
 from wavewright.metrics import error_table
 from wavewright.metrics.waveform import ErrorSums
 from wavewright.nets import registry
+from wavewright.nets.channels import Channels
 from wavewright.nets.contract import Network
 from wavewright.nets.slimmable import Slimmable
 from wavewright.settings import from_mapping, problems_of, to_mapping
@@ -74,7 +75,7 @@ class EmulateTask:
         self.takes = material.takes
         self.past, self.future = network.context
         # on a CPU several times faster than torch; elsewhere, and for other networks, it is network.valid itself
-        self.sizes = {name: partial(fused_wavenet.valid_forward, part) for name, part in sizes_of(network).items()}
+        self.sizes = {name: partial(hearing, part) for name, part in sizes_of(network).items()}
         *_, self.hear = self.sizes.values()  # the largest, where there are several
         self.positions = np.array([take.positions for take in self.takes], np.float32)  # (pairs, knobs)
         parts = [self._parts(take, settings) for take in self.takes]
@@ -202,6 +203,13 @@ def sizes_of(network: Network) -> Mapping[str, Network]:
     return network.sizes if isinstance(network, Slimmable) else {"": network}
 
 
+def hearing(network: Network, x: Tensor) -> Tensor:
+    """``network.valid(x)``, by kernels where there are any; networks side by side one by one."""
+    if isinstance(network, Channels):
+        return network.valid_by(fused_wavenet.valid_forward, x)
+    return fused_wavenet.valid_forward(network, x)
+
+
 def with_knobs(x: Tensor, positions: Tensor) -> Tensor:
     """``x`` (batch, channels, time) and behind it a constant channel for each of ``positions`` (batch, knobs)."""
     return torch.cat([x, positions.unsqueeze(-1).expand(-1, -1, x.shape[-1])], dim=1) if positions.shape[1] else x
@@ -262,7 +270,7 @@ def train_capture(
     new_network(settings, knobs=len(capture.knobs))  # refused now where it cannot be, and not after reading
     pairs = takes.prepare(capture, settings)
     material = takes.gather(capture, pairs)
-    network = new_network(settings, material.channels, len(capture.knobs), settings.start_from)
+    network = new_network(settings, material.channels, len(capture.knobs), settings.start_from, material.layout)
     task = EmulateTask(network, material, settings)
     for line in takes.notes(capture, pairs):
         reporter.say(line)
@@ -312,7 +320,7 @@ def resume(
         takes.keep(capture, pairs, takes.gather(capture, pairs), run)
     material = takes.material_of(run)
     start = None if settings.start_from is None else transfer.kept(run)
-    network = new_network(settings, material.channels, len(material.knobs), start)
+    network = new_network(settings, material.channels, len(material.knobs), start, material.layout)
     return learn(EmulateTask(network, material, settings), settings, run, reporter, resume=True)
 
 
@@ -320,7 +328,8 @@ def learn(
     task: EmulateTask, settings: EmulateSettings, run: RunFolder, reporter: Reporter, *, resume: bool = False
 ) -> Outcome:
     """Train, with kernels compiled before the clock starts."""
-    fused = any(map(fused_wavenet.supports, sizes_of(task.network).values()))
+    parts = [part.first if isinstance(part, Channels) else part for part in sizes_of(task.network).values()]
+    fused = any(map(fused_wavenet.supports, parts))
     if fused and choose_device(settings.train.device).type == "cpu":
         fused_wavenet.prepare(reporter.say)
     train = settings.train
@@ -339,7 +348,9 @@ def refuse_settings(settings: EmulateSettings) -> None:
     choose_device(settings.train.device)
 
 
-def new_network(settings: EmulateSettings, channels: int = 1, knobs: int = 0, start: Path | None = None) -> Network:
+def new_network(
+    settings: EmulateSettings, channels: int = 1, knobs: int = 0, start: Path | None = None, layout: str = "joint"
+) -> Network:
     """The network of these settings, its first weights drawn from their seed alone, or taken from the run at ``start``.
 
     Raises:
@@ -350,7 +361,7 @@ def new_network(settings: EmulateSettings, channels: int = 1, knobs: int = 0, st
     overrides = registry.overrides(settings.network, settings.net)
     refuse_too_large(registry.weight_count(settings.network, **overrides), settings.network)
     torch.manual_seed(settings.train.seed)
-    network = network_for(settings.network, channels, knobs, settings.conditioning, **overrides)
+    network = network_for(settings.network, channels, knobs, settings.conditioning, layout, **overrides)
     if start is not None:
         transfer.take_weights(network, registry.config_of(network), start)
     if settings.freeze:

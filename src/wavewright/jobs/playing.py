@@ -83,8 +83,15 @@ def open_playable(path: Path, size: str | None = None) -> Opened:
     if saved.kind not in plain.kinds():
         from wavewright.jobs.trained import trained_network
 
-        return Opened(trained_network(run), saved.rate, name, knobs)
+        return Opened(alone(trained_network(run)), saved.rate, name, knobs)
     return Opened(plain.from_names(saved.kind, saved.config, saved.weights, str(run.model)), saved.rate, name, knobs)
+
+
+def alone(network: Network) -> Network:
+    """The one network that all channels share, which plays any number of them; every other as it is."""
+    from wavewright.nets.channels import Channels
+
+    return network.first if isinstance(network, Channels) and network.config.shared else network
 
 
 def knobs_of_file(model: ModelFile) -> tuple[Knob, ...]:

@@ -19,6 +19,7 @@ from wavewright.data.outages import Stretch, usable, within
 from wavewright.data.store import Store
 from wavewright.errors import DataError, PairError
 from wavewright.jobs.knobs import knobs_of as knobs_of
+from wavewright.jobs.layout import MONO, Layout, laid, layout_of
 from wavewright.jobs.pairs import Capture, Knob, PairFiles
 from wavewright.jobs.settings import STORE, EmulateSettings
 from wavewright.train.run import RunFolder
@@ -39,6 +40,7 @@ class Pair:
     report: PairReport
     clipped: bool = False
     usable: list[Stretch] | None = None
+    layout: Layout = MONO
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Material:
     rate: int
     takes: tuple[Take, ...]
     knobs: tuple[Knob, ...] = ()
+    layout: str = "mono"
 
     @property
     def channels(self) -> int:
@@ -135,8 +138,10 @@ def prepare(capture: Capture, settings: EmulateSettings) -> list[Pair]:
             wet = resample(wet, dry.rate)
         found.append((pair, dry, wet, report))
     delays = _delays([(pair.dry, report) for pair, _, _, report in found], settings.delay)
+    layout = layout_of(settings.channels, [(dry, wet) for _, dry, wet, _ in found])
     return [
-        _aligned(dry, wet, report, delay, settings) for (_, dry, wet, report), delay in zip(found, delays, strict=True)
+        _aligned(dry, wet, report, delay, settings, layout)
+        for (_, dry, wet, report), delay in zip(found, delays, strict=True)
     ]
 
 
@@ -186,17 +191,24 @@ def _delays(reports: Sequence[tuple[Path, PairReport]], asked: int | None) -> li
     return delays
 
 
-def _aligned(dry: Recording, wet: Recording, report: PairReport, delay: int | None, settings: EmulateSettings) -> Pair:
+def _aligned(
+    dry: Recording,
+    wet: Recording,
+    report: PairReport,
+    delay: int | None,
+    settings: EmulateSettings,
+    layout: Layout,
+) -> Pair:
     alignment = report.alignment
     if delay is not None:
         alignment = replace(alignment, delay=float(delay), delay_samples=delay)
     if settings.delay is not None:
         alignment = replace(alignment, drift_ppm=0.0)
     dry, wet = align.apply(alignment, dry, wet)
-    x, y = (align.mono(recording)[0][np.newaxis] for recording in (dry, wet))
+    x, y = (laid(recording, layout) for recording in (dry, wet))
     clipped = settings.cut_off and report.wet.full_scale > CLIPPED_SHARE
     counts = usable(y, dry.rate) if clipped else None
-    return Pair(x, y, dry.rate, alignment.delay_samples, report, clipped, counts)
+    return Pair(x, y, dry.rate, alignment.delay_samples, report, clipped, counts, layout)
 
 
 def gather(capture: Capture, pairs: Sequence[Pair]) -> Material:
@@ -211,7 +223,7 @@ def gather(capture: Capture, pairs: Sequence[Pair]) -> Material:
     one = len(pairs) == 1
     dry = pairs[0].dry if one else np.concatenate([pair.dry for pair in pairs], axis=1)
     wet = pairs[0].wet if one else np.concatenate([pair.wet for pair in pairs], axis=1)
-    return Material(dry, wet, pairs[0].rate, tuple(takes), capture.knobs)
+    return Material(dry, wet, pairs[0].rate, tuple(takes), capture.knobs, pairs[0].layout.name)
 
 
 def facts(
@@ -234,7 +246,7 @@ def facts(
         for about, pair, take, stretch in zip(capture.pairs, pairs, material.takes, held_out, strict=True)
     ]
     first = {name: rows[0][name] for name in ("delay", "check", "validation")}
-    return {**first, "knobs": [knob.to_dict() for knob in capture.knobs], "pairs": rows}
+    return {**first, "channels": material.layout, "knobs": [knob.to_dict() for knob in capture.knobs], "pairs": rows}
 
 
 def keep(capture: Capture, pairs: Sequence[Pair], material: Material, run: RunFolder) -> Store:
@@ -267,7 +279,7 @@ def material_of(run: RunFolder) -> Material:
     capture = capture_of(run)
     rows = run.info["extra"].get("pairs", [{"start": 0, "stop": dry.shape[1]}])
     takes = tuple(_take(about, row, capture) for about, row in zip(capture.pairs, rows, strict=True))
-    return Material(dry, wet, store.rate, takes, capture.knobs)
+    return Material(dry, wet, store.rate, takes, capture.knobs, str(run.info["extra"].get("channels", "mono")))
 
 
 def _take(about: PairFiles, row: Mapping[str, Any], capture: Capture) -> Take:
@@ -298,10 +310,14 @@ def notes(capture: Capture, pairs: Sequence[Pair]) -> list[str]:
         for line in pair.report.warnings:
             remarks.setdefault(line, []).append(about.label)
     about_all = {len(pairs)} if len(pairs) > 1 else {0, 1}
-    return [
-        f"note: {line}" if len(labels) in about_all else f"note ({', '.join(labels)}): {line}"
-        for line, labels in remarks.items()
-    ] + what_was_cut_off(pairs)
+    return (
+        [
+            f"note: {line}" if len(labels) in about_all else f"note ({', '.join(labels)}): {line}"
+            for line, labels in remarks.items()
+        ]
+        + ([pairs[0].layout.words] if pairs[0].layout.words else [])
+        + what_was_cut_off(pairs)
+    )
 
 
 def what_was_cut_off(pairs: Sequence[Pair]) -> list[str]:

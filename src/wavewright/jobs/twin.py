@@ -131,7 +131,7 @@ def open_twin(path: Path, size: str | None = None) -> Twin:
 
 
 def _of_run(run: RunFolder, size: str | None) -> Twin:
-    network = trained_network(run)
+    network = playing.alone(trained_network(run))
     twin = Twin(run.path, network, run.rate, run.path.resolve().name, run=run)
     if not isinstance(network, Slimmable):
         playing.refuse_size(run.path, size)
@@ -181,7 +181,10 @@ def describe(path: Path) -> dict[str, Any]:
 
 def play(network: Network | OnnxNetwork, dry: FloatArray) -> FloatArray:
     """The twin's output ``(channels, time)`` for ``dry`` of the same shape, in memory."""
-    player = Player(network, channels=dry.shape[0])
+    together = network.out_channels
+    if dry.shape[0] % together:
+        raise DataError(f"the twin plays {together} channels together, and the sound has {dry.shape[0]}; give as many")
+    player = Player(network, dry.shape[0] // together, inputs=together, outputs=together)
     blocks = range(0, dry.shape[1], rendering.BLOCK)
     out = [player.process(dry[:, start : start + rendering.BLOCK]) for start in blocks]
     return np.concatenate([*out, player.flush()], axis=1)[:, player.latency :]

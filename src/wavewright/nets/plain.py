@@ -76,8 +76,8 @@ def recurrent_shapes(config: RecurrentConfig, gates: int, memories: int) -> Shap
         yield f"rnn.weight_hh_l{layer}", (gates * hidden, hidden)
         yield f"rnn.bias_ih_l{layer}", (gates * hidden,)
         yield f"rnn.bias_hh_l{layer}", (gates * hidden,)
-    yield "head.weight", (1, hidden)
-    yield "head.bias", (1,)
+    yield "head.weight", (config.output_size, hidden)
+    yield "head.bias", (config.output_size,)
     yield "start", (memories, config.num_layers, hidden)
 
 
@@ -110,7 +110,7 @@ def _recurrent(gates: int, memories: int) -> _Kind:
     return _Kind(
         lambda values: checked(from_mapping(RecurrentConfig, values)),
         lambda config: recurrent_shapes(config, gates, memories),
-        lambda config: (config.input_size, 1),
+        lambda config: (config.input_size, config.output_size),
         lambda config: config.prewarm,
     )
 

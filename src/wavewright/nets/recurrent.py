@@ -20,7 +20,7 @@ __all__ = ["GRU", "LSTM", "Recurrent", "RecurrentConfig"]
 
 
 class Recurrent(Network):
-    """What `LSTM` and `GRU` share; over ``(batch, input_size, time)``, giving ``(batch, 1, time)``."""
+    """What `LSTM` and `GRU` share; over ``(batch, input_size, time)``, giving ``(batch, output_size, time)``."""
 
     gates: int
     """How many gates a unit has."""
@@ -37,7 +37,8 @@ class Recurrent(Network):
         self.in_channels = config.input_size
         self.controls = config.controls
         self.rnn = self._cells(config)
-        self.head = nn.Linear(config.hidden_size, 1)
+        self.out_channels = config.output_size
+        self.head = nn.Linear(config.hidden_size, config.output_size)
         start = torch.zeros(self.memories, config.num_layers, config.hidden_size)
         self.start = nn.Parameter(start, requires_grad=config.learned_start)
 
@@ -59,20 +60,20 @@ class Recurrent(Network):
         """Multiplications that one output sample takes, activations not counted."""
         hidden, layers = self.config.hidden_size, self.config.num_layers
         inputs = self.config.input_size + (layers - 1) * hidden
-        return self.gates * hidden * (inputs + layers * hidden) + hidden
+        return self.gates * hidden * (inputs + layers * hidden) + hidden * self.config.output_size
 
     def init_state(self, batch: int) -> State:
         """The first state: one tensor (batch, layers, units) for each of a unit's memories."""
         return tuple(memory.expand(batch, -1, -1) for memory in self.start)
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """``x`` (batch, input_size, time) → (batch, 1, time) and the state after it."""
+        """``x`` (batch, input_size, time) → (batch, output_size, time) and the state after it."""
         state = self.init_state(x.shape[0]) if state is None else state
         layers_first = tuple(memory.transpose(0, 1).contiguous() for memory in state)  # (layers, batch, units)
         hidden, last = self.rnn(x.transpose(1, 2), layers_first if len(layers_first) > 1 else layers_first[0])
-        y = self.head(hidden).transpose(1, 2)  # (batch, 1, time)
+        y = self.head(hidden).transpose(1, 2)  # (batch, output_size, time)
         if self.config.skip:
-            y = y + self.config.skip_gain * x[:, :1]
+            y = y + self.config.skip_gain * x[:, : self.config.output_size]
         memories = last if isinstance(last, tuple) else (last,)
         return y, tuple(memory.transpose(0, 1) for memory in memories)
 

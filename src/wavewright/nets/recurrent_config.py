@@ -24,4 +24,5 @@ class RecurrentConfig:
     warm_up: int = setting(1024, "samples that the network hears before the loss looks", low=1, high=1_000_000)
     prewarm: int = setting(24_000, "samples of silence that a player feeds first", low=0, high=1_000_000)
     input_size: int = setting(1, "channels of the input: the sound, then controls", low=1, high=64)
+    output_size: int = setting(1, "channels of the output", low=1, high=64)
     controls: int = setting(0, "how many of them, the last ones, are knobs", low=0, high=63)
