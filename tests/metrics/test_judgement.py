@@ -136,6 +136,7 @@ def test_a_single_loop_is_its_own_reference_and_has_a_rhythm() -> None:
     slow = judge.figures([drum_loop(4.0, RATE, beats_per_minute=60, seed=1)])
     assert same.intervals < 0.5 < slow.intervals
     assert math.isfinite(judge.ordinary().mmd)
+    assert judge.ordinary().centroid > 0  # a part of what is real from the rest of it
     shares = judge.judge([drum_loop(4.0, RATE, beats_per_minute=120, seed=1)] * 2).intervals
     assert set(shares) == {"new", "real", "Gaussian", "shuffled grains"}
     for one in shares.values():

@@ -13,7 +13,7 @@ from scipy.stats import wasserstein_distance
 from wavewright.audio.instruments import hat, kick_808
 from wavewright.audio.music import drum_loop
 from wavewright.metrics.brightness import border_of, centroid_of, hiss_of
-from wavewright.metrics.distributions import drawn_floor, wasserstein
+from wavewright.metrics.distributions import drawn_floor, parted_floor, wasserstein
 from wavewright.metrics.envelope import WINDOW, envelope_of, envelopes_of
 from wavewright.metrics.rhythm import BINS, centres, histogram, intervals_of, is_rhythmic
 from wavewright.metrics.tails import QUIETEST_DB, tail_of, tails_of
@@ -41,6 +41,9 @@ def test_a_floor_of_few_is_what_chance_does_to_them() -> None:
     assert many < 0.1 < few  # ten values of a normal distribution are a fifth or so of its width away from it
     assert drawn_floor(a, b, 5000) == pytest.approx(wasserstein(a, b))
     assert math.isnan(drawn_floor([], b, 3))
+    assert parted_floor(a, 900) < 0.1 < parted_floor(a, 10)
+    assert parted_floor([0, 5], 9) == 5
+    assert math.isnan(parted_floor([1], 3))
     assert math.isnan(wasserstein([], b))
 
 

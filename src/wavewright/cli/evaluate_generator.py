@@ -46,7 +46,11 @@ def main(words: Sequence[str]) -> int:
         with Bar(f"drawing {arguments.count} sounds", "samples", voice, opened.rate) as bar:
             outputs = generate_judge.listen(opened, arguments.count, arguments.seed, bar.update)
         drawn = generate_judge.figures_of_outputs(outputs)
-        voice.say("", f"{arguments.count} new sounds against the corpus:", *beside_floors(outputs.judgement))
+        voice.say(
+            "",
+            f"{arguments.count} new sounds against {outputs.judgement.reference}:",
+            *beside_floors(outputs.judgement),
+        )
         voice.say(*(f"{share:.0%} of them are {name}" for name, share in outputs.faults.items()))
         figures = {**figures, **drawn}
     voice.result(

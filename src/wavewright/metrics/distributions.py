@@ -36,3 +36,14 @@ def drawn_floor(a: ArrayLike, b: ArrayLike, count: int, draws: int = 20, seed: i
     if not size:
         return float("nan")
     return float(np.mean([wasserstein(random.choice(first, size, replace=False), b) for _ in range(draws)]))
+
+
+def parted_floor(values: ArrayLike, count: int, draws: int = 20, seed: int = 0) -> float:
+    """Mean distance of ``count`` of the ``values``, half of them at most, from the others; NaN for fewer than two."""
+    every = np.asarray(values, np.float64).ravel()
+    random = np.random.default_rng(seed)
+    size = min(count, every.size // 2)
+    if not size:
+        return float("nan")
+    orders = [random.permutation(every) for _ in range(draws)]
+    return float(np.mean([wasserstein(order[:size], order[size:]) for order in orders]))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from wavewright.audio.onsets import slices
 from wavewright.audio.recording import FloatArray
 from wavewright.metrics import brightness, corpus, corpus_floors, rhythm, tails
-from wavewright.metrics.distributions import drawn_floor, wasserstein
+from wavewright.metrics.distributions import drawn_floor, parted_floor, wasserstein
 from wavewright.metrics.envelope import envelopes_of
 from wavewright.metrics.memorisation import Copies, Nearest
 
@@ -97,6 +97,8 @@ class Judgement:
     intervals: Mapping[str, Float64Array] = field(default_factory=dict)
     """Shares of the times from onset to onset, as `wavewright.metrics.rhythm.histogram` gives them, by whose they are:
     new, real, Gaussian, grains. Empty where the corpus is not one of loops."""
+    reference: str = "held-out sounds"
+    """What they are held against: these, or all real sounds where too few are held out."""
 
     def rows(self) -> list[tuple[str, float, float, float, float, str]]:
         """``(name, new, real, Gaussian, grains, meaning)`` of every figure that is known of the new sounds."""
@@ -177,6 +179,7 @@ class Judge:
             nearest,
             self.held_out_nearest,
             shares,
+            self.reference,
         )
 
     def figures(self, sounds: Sounds, nearest: Sequence[Nearest] | None = None) -> Figures:
@@ -212,6 +215,8 @@ class Judge:
             rising=ends.rising,
             **{
                 name: drawn_floor(values, self._real_values[name], self._count, _DRAWS, self.seed)
+                if self._parted
+                else parted_floor(values, self._count, _DRAWS, self.seed)
                 for name, values in self._values.items()
             },
             **self._copy_figures(self.held_out_nearest),
