@@ -249,8 +249,8 @@ def test_loops_shorter_than_a_beat_are_refused(tmp_path: Path) -> None:
 
 
 def test_settings_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
+    told = settings("frame-mixture", frame={"frames": "mfcc", "bands": 20, "coefficients": 30})
     with pytest.raises(SettingsError, match="coefficients"):
-        told = settings("frame-mixture", frame={"frames": "mfcc", "bands": 20, "coefficients": 30})
         begin([tones(tmp_path / "sounds")], tmp_path / "run", told)
 
 

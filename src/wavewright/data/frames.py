@@ -61,7 +61,7 @@ class Cutting:
     def inputs(self, before: FloatArray, gains: FloatArray) -> FloatArray:
         """What is heard at frames told against ``gains`` ``(n,)``: ``(n, heard · numbers + 1)``, of the frames
         ``before`` them ``(heard, n, features)``, the latest first."""
-        told = [self.scaling.numbers(frames / gains[:, None]) for frames in before]
+        told = self.scaling.numbers(before / gains[:, None])  # (heard, n, numbers)
         return np.concatenate([*told, self.gain.told(gains)[:, None]], axis=1)
 
 

@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
 from wavewright.data.frames import Cutting
-from wavewright.nets.contract import State
+from wavewright.engine.frame_step import FrameStep, Minds
 from wavewright.nets.frame_generator import FrameGenerator
+from wavewright.nets.frame_lstm import FrameLSTM
 
 LEAST_OVER = 0.05
-"""Probability of being over below which a sound goes on: a hundred frames of one in a hundred would end most too soon."""
+"""Probability of being over below which a sound goes on: one in a hundred, a hundred times, would end most too soon."""
 
 Told = Callable[[int, int], FloatArray]
 """Controls ``(sounds, count, controls)`` of the ``count`` frames from the first one on."""
@@ -70,17 +71,17 @@ class FrameSampler:
         features = cutting.kind.size
         self._before = np.zeros((cutting.heard, sounds, features), np.float32)  # the latest first
         self._gains = np.full(sounds, cutting.gain.start if cutting.gain.adaptive else 1.0)
-        self._state: State = network.init_state(sounds)
-        self._younger: State = network.init_state(sounds)  # of a sliding memory
+        assert isinstance(network, FrameLSTM), "a body that `FrameStep` knows"
+        self._step_of = FrameStep(network)
+        self._state = self._step_of.start(sounds)
+        self._younger = self._step_of.start(sounds)  # of a sliding memory
         self._inputs: list[FloatArray] = []  # the last ones, of a trimmed memory
         self._heard = 0  # frames that the state has heard
 
     def begin_between(self, others: Sequence[FrameSampler]) -> None:
         """Go on from the mean of what others remember, and of what they heard last."""
-        self._state, self._younger = (
-            tuple(torch.stack(parts).mean(0) for parts in zip(*states, strict=True))
-            for states in ([one._state for one in others], [one._younger for one in others])
-        )
+        self._state = _mean([one._state for one in others])
+        self._younger = _mean([one._younger for one in others])
         self._before = np.mean([one._before for one in others], axis=0, dtype=np.float32)
         self._gains = np.mean([one._gains for one in others], axis=0)
         self._heard, self.at = others[0]._heard, others[0].at
@@ -91,10 +92,11 @@ class FrameSampler:
             self._step()
             self._after(frame)
 
+    @torch.inference_mode()
     def draw(self, dice: Dice, temperature: float, *, denormalise: bool = True) -> tuple[FloatArray, NDArray[np.bool_]]:
         """The next frame of each sound ``(sounds, features)``, and whether a sound is over before it."""
         network, cutting = self.network, self.cutting
-        described, ending = network.told(self._step())
+        described, ending = network.told(torch.from_numpy(self._step()))
         uniform = torch.from_numpy(dice.uniform)
         numbers = network.distribution.draw(described, uniform[:, 1:], torch.from_numpy(dice.normal), temperature)
         over = torch.sigmoid(ending).numpy()
@@ -105,34 +107,38 @@ class FrameSampler:
         frame = self._before[0] if bare is None else bare
         return frame, (dice.uniform[:, 0] < over) & (over > LEAST_OVER)
 
-    @torch.inference_mode()
-    def _step(self) -> torch.Tensor:
+    def _step(self) -> FloatArray:
         """What the network says of the next frame: ``(sounds, channels)``."""
         gains = self._gains.astype(np.float32)
         x = np.concatenate(
             [self.cutting.inputs(self._before, gains), self.controls(self.at, 1)[:, 0]], axis=1, dtype=np.float32
         )
-        heard = torch.from_numpy(x)[:, :, None]
-        policy, reach = self.memory.policy, self.memory.reach
+        policy, reach, step = self.memory.policy, self.memory.reach, self._step_of
         if policy == "trimmed":
             self._inputs = [*self._inputs[-(reach - 1) :], x] if reach > 1 else [x]
             if self._heard >= 2 * reach:
-                again = torch.from_numpy(np.stack(self._inputs, axis=-1))
-                y, self._state = self.network(again, None)
+                self._state = step.start(self.sounds)
+                for heard in self._inputs:
+                    y, self._state = step(heard, self._state)
                 self._heard = len(self._inputs)
-                return torch.as_tensor(y[..., -1])
+                return y
         if policy == "sliding":
             if self._heard and self._heard % reach == 0:
-                self._state, self._younger = self._younger, self.network.init_state(self.sounds)
-            _, self._younger = self.network(heard, self._younger)
-        y, state = self.network(heard, self._state)
+                self._state, self._younger = self._younger, step.start(self.sounds)
+            _, self._younger = step(x, self._younger)
+        y, state = step(x, self._state)
         if policy != "fixed" or self._heard < reach:
             self._state = state
         self._heard += 1
-        return torch.as_tensor(y[..., 0])
+        return y
 
     def _after(self, frame: FloatArray) -> None:
         levels = np.sqrt(np.mean(np.square(frame, dtype=np.float64), axis=1))
         self._gains = self.cutting.gain.after(self._gains, levels)
         self._before = np.concatenate([frame[np.newaxis], self._before[:-1]])
         self.at += 1
+
+
+def _mean(minds: Sequence[Minds]) -> Minds:
+    parts = [np.stack(part).mean(axis=0, dtype=np.float32) for part in zip(*minds, strict=True)]
+    return np.asarray(parts[0]), np.asarray(parts[1])
