@@ -87,7 +87,7 @@ class Scaling:
         """The way back, what was left filled with ``noise`` ``(…, features)`` of deviation one.
 
         Where not ``denormalise``, mean and deviation are not added back, on purpose: each feature varies as much as any
-        other.
+        other, all together as loud as they were.
         """
         scaled: NDArray[Any] = numbers
         if not self.whole:
@@ -100,7 +100,9 @@ class Scaling:
                 filled = noise * np.repeat(louder, np.diff(edges), axis=-1)
                 # what is left lies across the axes
                 scaled = np.asarray(scaled + filled - filled @ self.axes.T @ self.axes, np.float32)
-        return np.asarray(scaled * self.deviation + self.mean if denormalise else scaled, np.float32)
+        if denormalise:
+            return np.asarray(scaled * self.deviation + self.mean, np.float32)
+        return np.asarray(scaled * np.sqrt(np.mean(np.square(self.deviation))), np.float32)
 
 
 def _levels(left: NDArray[Any]) -> FloatArray:
