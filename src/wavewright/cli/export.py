@@ -69,12 +69,18 @@ def main(words: Sequence[str]) -> int:
         arguments.voice.say(f"{gain:+.1f} dB bring it to {arguments.normalize:g} dBFS")
     voice, output = arguments.voice, arguments.output
     if to == "pack":
+        exporting.refuse_channels(opened, to)
         pack = packing.write(opened, output, metadata, force=arguments.force, tell=voice.say)
         voice.say(f"{output}: {', '.join(pack.files)}", *(f"no {name}: {why}" for name, why in pack.left_out.items()))
         voice.result({"output": str(output), "files": pack.files, "left_out": pack.left_out})
         return 0
-    done = exporting.export(opened, output, to, metadata, force=arguments.force)
-    size = output.stat().st_size
-    voice.say(f"{output}: {size / 1000:.0f} kB; for {exporting.PLAYERS[to]}", *(f"note: {line}" for line in done.notes))
-    voice.result({"output": str(output), "to": to, "bytes": size, "notes": list(done.notes)})
+    written = exporting.export_each(opened, output, to, metadata, force=arguments.force)
+    sizes = [one.path.stat().st_size for one in written]
+    player, notes = exporting.PLAYERS[to], list(written[0].notes)
+    for one, size in zip(written, sizes, strict=True):
+        voice.say(f"{one.path}: {size / 1000:.0f} kB; for {player}")
+    for line in notes:
+        voice.say(f"note: {line}")
+    told = {"output": str(written[0].path), "to": to, "bytes": sum(sizes), "notes": notes}
+    voice.result(told if len(written) == 1 else {**told, "outputs": [str(one.path) for one in written]})
     return 0

@@ -51,5 +51,5 @@ class ChannelsPlayer:
             rows[:, :, 0] = heard[:, part]
             rows[:, :, 1:] = heard[:, None, self._channels :]
             sound = np.empty((self._groups * width, frames), np.float32)
-            engine.play(rows.reshape(-1, frames), sound)
+            engine.play(rows.reshape(sound.shape[0] * (1 + self._knobs), frames), sound)
             given[:, part] = sound.reshape(self._groups, width, frames)

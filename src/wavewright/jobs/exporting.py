@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from wavewright.atomic import refuse_existing
 from wavewright.errors import ModelFileError, SettingsError
 from wavewright.formats import aidax, proteus, rtneural
 from wavewright.formats.nam_metadata import NamMetadata
 from wavewright.formats.normalized import normalized
 from wavewright.jobs import twin as twins
 from wavewright.jobs.twin import Twin
+from wavewright.nets.channels import Channels
 from wavewright.nets.contract import Network
 from wavewright.nets.onnx_network import OnnxNetwork
 from wavewright.nets.plain import plain_of
@@ -67,6 +69,7 @@ def export(twin: Twin, output: Path, to: str, metadata: NamMetadata | None = Non
         OutputError: the file exists already (without ``force``), or cannot be written.
     """
     network = network_of(twin)
+    refuse_channels(twin, to)
     if to == "nam" and twin.knobs:
         raise ModelFileError(
             f"a twin with knobs ({', '.join(map(str, twin.knobs))}) cannot be written as .nam, which holds none; fix "
@@ -98,6 +101,35 @@ def normalized_twin(twin: Twin, loudness: float) -> tuple[Twin, float]:
     gain = 10 ** (gain_db / 20)
     sizes = tuple((up_to, scaled(part, gain)) for up_to, part in twin.sizes)
     return replace(twin, network=network, sizes=sizes, gain_db=twin.gain_db + gain_db), gain_db
+
+
+def export_each(
+    twin: Twin, output: Path, to: str, metadata: NamMetadata | None = None, *, force: bool = False
+) -> list[Exported]:
+    """`export`; of a twin that has a network for each channel, a file for each: ``NAME-1.nam``, ``NAME-2.nam``, …
+
+    Raises:
+        ModelFileError, OutputError: see `export`.
+    """
+    if not isinstance(twin.network, Channels) or twin.network.config.shared:
+        return [export(twin, output, to, metadata, force=force)]
+    networks = [network for _, network in twin.network.each()]
+    paths = [output.with_stem(f"{output.stem}-{channel}") for channel in range(1, len(networks) + 1)]
+    for path in paths:
+        refuse_existing(path, force=force)
+    return [
+        export(replace(twin, network=network), path, to, metadata, force=force)
+        for path, network in zip(paths, networks, strict=True)
+    ]
+
+
+def refuse_channels(twin: Twin, to: str) -> None:
+    """Raise `ModelFileError` where a twin plays several channels together, which no file of ``to`` holds."""
+    if twin.network.out_channels > 1:
+        raise ModelFileError(
+            f"{twin.source} plays {twin.network.out_channels} channels, and {PLAYERS.get(to, 'a pack')} want one: "
+            "render through the run itself, or train with --channels each or shared and write .nam, JSON or .onnx"
+        )
 
 
 def notes(network: Network, rate: int | None, to: str) -> list[str]:

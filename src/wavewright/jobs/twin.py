@@ -317,7 +317,20 @@ def _evaluate_held_out(twin: Twin) -> Judgement:
         for part, output in zip(parts, outputs, strict=True)
     }
     if len(parts) == 1:
-        return found[parts[0].label]
+        only, part = found[parts[0].label], parts[0]
+        channels = range(part.wet.shape[0] if part.wet.shape[0] > 1 else 0)
+        each = {
+            f"channel {channel + 1}": judge(
+                outputs[0][channel : channel + 1],
+                part.wet[channel : channel + 1],
+                rate,
+                0,
+                part.counting,
+                part.clipped,
+            ).figures
+            for channel in channels
+        }
+        return replace(only, each=each)
     pieces = [
         (output[:, begin:end], part.wet[:, begin:end])
         for part, output in zip(parts, outputs, strict=True)

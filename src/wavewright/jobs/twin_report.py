@@ -59,7 +59,7 @@ def write(
     place = output if output is not None else run.report / "index.html"
 
     def through(x: FloatArray) -> FloatArray:
-        return np.asarray(twins.play(still.network, x[np.newaxis])[0])
+        return _first_channel(still.network, x)
 
     tracks, only = Store.open(run.path / STORE), slice(0, takes.material_of(run).takes[0].stop)
     swept = recorded_sweep(tracks.track("dry")[0, only], tracks.track("wet")[0, only], rate)
@@ -105,8 +105,14 @@ def _knobs(opened: twins.Twin, parts: Sequence[twins.HeldOut], rate: int) -> str
             there = opened.at({**parts[0].values, knob.name: float(value)}).network
 
             def through(x: FloatArray, there: Any = there) -> FloatArray:
-                return np.asarray(twins.play(there, x[np.newaxis])[0])
+                return _first_channel(there, x)
 
             found = tone(through, rate, CURVE_HZ, CURVE_DB)
             curves.setdefault(knob.name, {})[f"{knob.name} {value:g}"] = found
     return knobs.knobs_section(positions, curves, rate)
+
+
+def _first_channel(network: Any, x: FloatArray) -> FloatArray:
+    """What becomes of ``x`` (time,) in the first channel, all channels hearing it: the page shows that one alone."""
+    sounds = np.repeat(x[np.newaxis], network.out_channels, axis=0)
+    return np.asarray(twins.play(network, sounds)[0])
