@@ -23,6 +23,8 @@ def settings(network: str = "audio-rnn", **others: object) -> GenerateSettings:
     told: dict[str, object] = {"steps": 4, "threads": 1, "preview_minutes": None, "device": "cpu"}
     train = TrainSettings(**{**told, **others.pop("train", {})})  # type: ignore[arg-type, dict-item]
     values: dict[str, object] = {"size": SIZES[network], "batch": 3, "window": 64, "held_out": 0.3}
+    if network == "sample-wavenet":
+        values["layers"] = 9  # hears 511 samples: less than the longest of the tones
     return GenerateSettings(network=network, train=train, **{**values, **others})  # type: ignore[arg-type]
 
 

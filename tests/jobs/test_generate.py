@@ -6,6 +6,7 @@ import math
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +199,16 @@ def test_a_run_of_another_job_is_refused(tmp_path: Path) -> None:
 def test_a_temperature_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="temperature"):
         temperature_points(text)
+
+
+@pytest.mark.parametrize("network", ["sample-wavenet", "audio-rnn"])
+def test_sounds_that_are_all_shorter_than_the_context_are_refused(tmp_path: Path, network: str) -> None:
+    for number in range(3):
+        click = np.full((1, 50 + number), 0.5, np.float32)
+        files.write(tmp_path / f"click_{number}.wav", Recording(click, 4000))
+    told = replace(settings(network), window=64)
+    words = rf"{network} hears .*all 3 sounds are shorter: .*click_2\.wav with 52 .*--tail"
+    with pytest.raises(DataError, match=words):
+        generate.begin([tmp_path], tmp_path / "run", told, Silent())
+    assert not (tmp_path / "run").exists()
+    generate.begin([tmp_path], tmp_path / "run", replace(told, tail=0.3), Silent())

@@ -133,7 +133,7 @@ class Corpus:
             raise DataError(
                 f"{what} needs {needed} samples ({needed / self.rate:.3g} s), and all {len(self.sounds)} sounds are "
                 f"shorter: the longest is {longest.path} with {longest.length} ({longest.length / self.rate:.3g} s); "
-                "choose less, or give longer sounds"
+                "choose less, give longer sounds, or learn short ones with the silence behind them (--tail 0.3)"
             )
 
     @classmethod

@@ -92,6 +92,11 @@ class GenerateTask:
         self.generator, self.material = network, material
         batch, window = batch_and_window(network, settings)
         self.recurrent = not isinstance(network, SampleWaveNet)
+        tail = round(settings.tail * material.corpus.rate)
+        context = window if self.recurrent else network.receptive_field - 1
+        material.corpus.refuse_shorter(
+            context - tail, f"{settings.network} hears {context} samples at a time, behind a tail of {tail}, and"
+        )
         excerpts = material.excerpts(material.learned, settings.tail)
         if self.recurrent and settings.batch is None:  # a handful of short sounds fills fewer rows
             batch = max(1, min(batch, excerpts.most_rows(window) // own_world()))
