@@ -92,6 +92,7 @@ def table(name: str, sources: list[Path], folder: Path, told: argparse.Namespace
         opened, took = trained(sources, folder / f"{name}-{kind}", plain, steps)
         count = max(2, told.count // 6) if loop else told.count
         settings = asked(row, opened, count, denormalize, seconds)
+        assert opened.reference.sounds  # measured before the clock starts
         began = time.process_time()
         drawn = frame_sampling.best(opened, frame_sampling.request(opened, settings), lambda samples: None)
         a_minute = 60 * (time.process_time() - began) / (sum(len(one.sound) for one in drawn) / opened.rate)
@@ -107,14 +108,15 @@ def table(name: str, sources: list[Path], folder: Path, told: argparse.Namespace
             floors = {"real sounds": judgement.ordinary, "Gaussian": judgement.gaussian, "grains": judgement.grains}
     heads = [*rows, *floors]
     print(f"\n{name}: {sum(1 for _ in sources)} sources, figures to {judge.reference}")  # type: ignore[union-attr]
-    print("| figure | " + " | ".join(heads) + " |")
-    print("|" + "---|" * (len(heads) + 1))
+    print("| figure | " + " | ".join(heads) + " | |")
+    print("|" + "---|" * (len(heads) + 2))
     for figure in SHOWN:
         values = [getattr(found, figure) for found in [*(one[0] for one in rows.values()), *floors.values()]]
         if np.isfinite(values[0]):
-            print(f"| {figure} | " + " | ".join(f"{value:.3g}" for value in values) + f" | {MEANING[figure]}")
-    print("| training, s of one core | " + " | ".join(f"{one[1]:.0f}" for one in rows.values()) + " |")
-    print("| a minute of sound, s | " + " | ".join(f"{one[2]:.1f}" for one in rows.values()) + " |", flush=True)
+            print(f"| {figure} | " + " | ".join(f"{value:.3g}" for value in values) + f" | {MEANING[figure]} |")
+    rest = " |" * (len(floors) + 2)
+    print("| training, s of one core | " + " | ".join(f"{one[1]:.0f}" for one in rows.values()) + rest)
+    print("| a minute of sound, s | " + " | ".join(f"{one[2]:.1f}" for one in rows.values()) + rest, flush=True)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from wavewright.train.settings import with_budget
 RATE = 16_000
 KICKS = 250
 NEW_KICKS, NEW_BREAKS = 16, 4
+TEMPERATURE = "0.5"
 BREAK_SECONDS, BREAK_TEMPO, BREAKS = 10.0, 96.0, 8
 
 
@@ -56,7 +57,8 @@ def write_breaks(folder: Path) -> Path:
     """The built-in drum loop, played `BREAKS` times with other fills; gives the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(BREAKS):
-        loop = drum_loop(BREAK_SECONDS, RATE, beats_per_minute=BREAK_TEMPO, seed=number)
+        loop = drum_loop(TEMPERATURE = "0.5"
+BREAK_SECONDS, RATE, beats_per_minute=BREAK_TEMPO, seed=number)
         files.write(folder / f"break_{number}.wav", Recording(loop[np.newaxis], RATE), subtype="PCM_16", force=True)
     return folder
 
@@ -84,7 +86,7 @@ def kicks_demo(
     refuse_place(folder, force=force)
     say(f"1/4  {KICKS} kicks of varied tune and decay: {folder / 'sounds'}")
     write_kicks(folder / "sounds")
-    return _shown(folder, kicks_settings(), SampleSettings(count=NEW_KICKS), say, reporter, minutes, force)
+    return _shown(folder, kicks_settings(), SampleSettings(count=NEW_KICKS, temperature=TEMPERATURE), say, reporter, minutes, force)
 
 
 def break_demo(
@@ -98,7 +100,7 @@ def break_demo(
     refuse_place(folder, force=force)
     say(f"1/4  a drum loop, {BREAKS} times with other fills: {folder / 'sounds'}")
     write_breaks(folder / "sounds")
-    asked = SampleSettings(count=NEW_BREAKS, seconds=16 * 60 / BREAK_TEMPO)
+    asked = SampleSettings(count=NEW_BREAKS, temperature=TEMPERATURE, seconds=16 * 60 / BREAK_TEMPO)
     return _shown(folder, break_settings(), asked, say, reporter, minutes, force)
 
 
