@@ -57,8 +57,7 @@ def write_breaks(folder: Path) -> Path:
     """The built-in drum loop, played `BREAKS` times with other fills; gives the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(BREAKS):
-        loop = drum_loop(TEMPERATURE = "0.5"
-BREAK_SECONDS, RATE, beats_per_minute=BREAK_TEMPO, seed=number)
+        loop = drum_loop(BREAK_SECONDS, RATE, beats_per_minute=BREAK_TEMPO, seed=number)
         files.write(folder / f"break_{number}.wav", Recording(loop[np.newaxis], RATE), subtype="PCM_16", force=True)
     return folder
 
@@ -86,7 +85,15 @@ def kicks_demo(
     refuse_place(folder, force=force)
     say(f"1/4  {KICKS} kicks of varied tune and decay: {folder / 'sounds'}")
     write_kicks(folder / "sounds")
-    return _shown(folder, kicks_settings(), SampleSettings(count=NEW_KICKS, temperature=TEMPERATURE), say, reporter, minutes, force)
+    return _shown(
+        folder,
+        kicks_settings(),
+        SampleSettings(count=NEW_KICKS, temperature=TEMPERATURE),
+        say,
+        reporter,
+        minutes,
+        force,
+    )
 
 
 def break_demo(
