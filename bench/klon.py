@@ -111,7 +111,7 @@ def built_in(told: argparse.Namespace, row: Row, folder: Path) -> list[str]:
 
 def bend(twin: twins.Twin) -> str:
     """The taper that a WaveNet's knob has learned."""
-    return f"{float(twin.network.bend.exp()[0]):.2f}" if isinstance(twin.network, KnobWaveNet) else "–"
+    return f"{float(twin.network.bend.detach().exp()[0]):.2f}" if isinstance(twin.network, KnobWaveNet) else "–"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
