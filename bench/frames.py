@@ -16,6 +16,7 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,7 +132,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = told.keep or Path(place)
         folder.mkdir(parents=True, exist_ok=True)
-        corpora = {
+        corpora: dict[str, tuple[Callable[[], list[Path]], bool, float]] = {
             "kicks": (lambda: [write_kicks(folder / "kicks")], False, 0.2),
             "drums": (lambda: sorted(told.drums.glob("bd_*")), False, 0.2),
             "amen": (lambda: [told.drums / "loop_amen_full.flac"], True, 0.25),

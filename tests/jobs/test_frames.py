@@ -18,7 +18,9 @@ from wavewright.audio.recording import Recording
 from wavewright.cli.main import run as command
 from wavewright.errors import DataError, OutputError, SettingsError
 from wavewright.jobs import drawing, frame_sampling, generate, generate_judge
+from wavewright.jobs.frame_demo import break_settings, kicks_settings, write_kicks
 from wavewright.jobs.frame_judge import FramePrediction
+from wavewright.jobs.frame_task import FrameTask
 from wavewright.jobs.generate_settings import GenerateSettings, SampleSettings, settings_for
 from wavewright.jobs.generator import OpenFrames, describe, open_generator
 from wavewright.train.progress import Silent
@@ -217,6 +219,34 @@ def test_evaluate_and_report_know_frames(
     page = tmp_path / "page.html"
     assert command(["report", str(opened.run.path), "-o", str(page)]) == 0
     assert "Cost of a frame" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("components", [0, 6])
+def test_a_frame_heard_against_another_level_is_that_frame(tmp_path: Path, components: int) -> None:
+    """What scheduled sampling puts in its place: its numbers as if it had been told against the level to come."""
+    told = settings("frame-mixture", frame={"components": components})
+    task = generate.begin([tones(tmp_path / "sounds")], tmp_path / "run", told, Silent()).task
+    assert isinstance(task, FrameTask)
+    scaling = task.measured.cutting.scaling
+    frames = np.random.default_rng(0).standard_normal((50, len(scaling.mean))).astype(np.float32)
+    louder = np.linspace(0.2, 3, 50).astype(np.float32)
+    numbers = torch.from_numpy(scaling.numbers(frames).T[np.newaxis].copy())
+    found = task._rescaled(numbers, torch.from_numpy(louder[np.newaxis]))[0].numpy().T
+    expected = scaling.numbers(frames * louder[:, None])
+    count = components or expected.shape[1]
+    assert np.abs(found[:, :count] - expected[:, :count]).max() < 2e-3 * np.abs(expected[:, :count]).max()
+    # the levels of what is left follow but for what the mean adds to it
+    assert np.abs(found[:, count:] - expected[:, count:]).max(initial=0.0) < 0.2
+
+
+def test_built_in_kicks_differ_and_have_faded(tmp_path: Path) -> None:
+    folder = write_kicks(tmp_path / "kicks", count=6)
+    sounds = [files.read(path).samples[0] for path in sorted(folder.iterdir())]
+    assert len({len(sound) for sound in sounds}) == 6
+    for sound in sounds:
+        assert np.abs(sound[-80:]).max() < 3e-3 * np.abs(sound).max()
+    for told in (kicks_settings(), break_settings()):
+        generate.refuse_settings(told)
 
 
 # ── what is refused ───────────────────────────────────────────────────────────────────────────────────────────────
