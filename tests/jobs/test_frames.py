@@ -138,6 +138,12 @@ def test_past_its_end_a_sound_goes_on_as_long_as_asked(opened: OpenFrames) -> No
     assert np.abs(sound[-RATE // 4 :]).max() > 0
 
 
+def test_what_was_taught_no_ending_does_not_end(tmp_path: Path) -> None:
+    opened = trained(tmp_path, "frame-lstm")
+    for sound in drawn(opened, count=4, seconds=0.5):
+        assert np.abs(sound[-200:]).max() > 0
+
+
 def test_the_switch_leaves_mean_and_deviation_away(opened: OpenFrames) -> None:
     one, other = (drawn(opened, seconds=0.2, past_end=True, denormalize=on)[0] for on in (True, False))
     assert not np.allclose(one, other, atol=1e-3)

@@ -60,6 +60,8 @@ class FrameDrawing:
     """What each number begins with; where there are fewer, they take turns."""
     likeness: FloatArray | None = None
     """The character of all new sounds, ``(numbers,)``; drawn between those learned where None."""
+    ends: bool = True
+    """Whether the network was taught where sounds end; what it says of it is noise where not."""
     asked: FrameSampleSettings = field(default_factory=FrameSampleSettings)
 
     def dice(self, sound: tuple[int, int]) -> np.random.Generator:
@@ -183,7 +185,7 @@ class Blocks:
         frame, over = sampler.draw(
             Dice(uniform, normal, noise), drawing.temperature(number), denormalise=drawing.asked.denormalize
         )
-        if not drawing.asked.past_end and number >= SHORTEST:
+        if drawing.ends and not drawing.asked.past_end and number >= SHORTEST:
             self.over[over & (self.over < 0)] = number
         ended = self.over >= 0
         return np.where(ended[:, None], self._silence, frame).astype(np.float32)

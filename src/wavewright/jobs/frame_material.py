@@ -103,7 +103,17 @@ class FrameMaterial:
     def drawing(self, network: FrameGenerator, **asked: Any) -> FrameDrawing:
         """What drawing from ``network`` needs; the beat is that of the first sound."""
         age = self.cutting.kind.hop / self.rate if self.aged else None
-        return FrameDrawing(network, self.cutting, self.rate, self.classes, self.character, age, self.beat, **asked)
+        return FrameDrawing(
+            network,
+            self.cutting,
+            self.rate,
+            self.classes,
+            self.character,
+            age,
+            self.beat,
+            ends=self.settings.ending,
+            **asked,
+        )
 
     @property
     def facts(self) -> dict[str, Any]:
