@@ -136,9 +136,12 @@ def test_the_check_tells_of_it() -> None:
     dry = plucks(SECONDS, 7)
     report = check_pair(one(dry), one(played_along(device(dry), wow(0.3, 0.4))))
     text = "\n".join(report.lines())
-    assert "wander      3.3" in text  # 0.3 ms at 16 kHz, over the root of two
+    assert report.alignment.wander is not None
+    rms = report.alignment.wander.rms
+    assert rms == pytest.approx(0.3e-3 * RATE / np.sqrt(2), rel=0.08)
+    assert f"wander      {rms:.2f} samples" in text
     assert "once corrected" in text
-    assert any("wanders by 3.3" in line and "µs" in line for line in report.warnings)
+    assert any(f"wanders by {rms:.2f}" in line and "µs" in line for line in report.warnings)
     told = json.loads(json.dumps(report.to_dict(), allow_nan=False))["wander"]
     assert told["rms_us"] == pytest.approx(212, abs=15)
     assert told["residual_rms_samples"] < 0.15
