@@ -76,11 +76,15 @@ def test_a_run_stands_alone(run: Path) -> None:
     assert all(json.loads(line) for line in (run / "log.jsonl").read_text().splitlines())
 
 
-def test_going_on_gives_the_weights_of_a_run_never_stopped(pair: tuple[Path, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("network", ["a1-nano", "gru"])
+def test_going_on_gives_the_weights_of_a_run_never_stopped(
+    pair: tuple[Path, Path], tmp_path: Path, network: str
+) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    emulate.train(*pair, whole, settings(60), Silent())
-    interrupted_after(parts, pair, settings(60), steps=31)
-    emulate.resume(parts, settings(60), Silent())
+    chosen = settings(60, network)
+    emulate.train(*pair, whole, chosen, Silent())
+    interrupted_after(parts, pair, chosen, steps=31)
+    emulate.resume(parts, chosen, Silent())
     for name in ("model.safetensors", "last/checkpoint.safetensors"):
         expected, found = load_file(whole / name), load_file(parts / name)
         assert expected.keys() == found.keys()

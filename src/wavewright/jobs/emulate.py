@@ -25,7 +25,7 @@ from wavewright.data.outages import widened
 from wavewright.data.quality import FULL_SCALE
 from wavewright.data.split import Region, split
 from wavewright.data.windows import Windows
-from wavewright.engine import fused_wavenet
+from wavewright.engine import fused_gru, fused_wavenet
 from wavewright.errors import DataError, RunError, SettingsError
 from wavewright.jobs import takes
 from wavewright.jobs.conditioning import network_for
@@ -39,6 +39,7 @@ from wavewright.metrics.waveform import ErrorSums
 from wavewright.nets import registry
 from wavewright.nets.channels import Channels
 from wavewright.nets.contract import Network
+from wavewright.nets.recurrent import GRU
 from wavewright.nets.slimmable import Slimmable
 from wavewright.settings import from_mapping, problems_of, to_mapping
 from wavewright.train import transfer
@@ -206,8 +207,9 @@ def sizes_of(network: Network) -> Mapping[str, Network]:
 def hearing(network: Network, x: Tensor) -> Tensor:
     """``network.valid(x)``, by kernels where there are any; networks side by side one by one."""
     if isinstance(network, Channels):
-        return network.valid_by(fused_wavenet.valid_forward, x)
-    return fused_wavenet.valid_forward(network, x)
+        return network.valid_by(hearing, x)
+    by_kernels = fused_gru.valid_forward if isinstance(network, GRU) else fused_wavenet.valid_forward
+    return by_kernels(network, x)
 
 
 def with_knobs(x: Tensor, positions: Tensor) -> Tensor:
@@ -329,9 +331,9 @@ def learn(
 ) -> Outcome:
     """Train, with kernels compiled before the clock starts."""
     parts = [part.first if isinstance(part, Channels) else part for part in sizes_of(task.network).values()]
-    fused = any(map(fused_wavenet.supports, parts))
-    if fused and choose_device(settings.train.device).type == "cpu":
-        fused_wavenet.prepare(reporter.say)
+    for fused in (fused_wavenet, fused_gru):
+        if any(map(fused.supports, parts)) and choose_device(settings.train.device).type == "cpu":
+            fused.prepare(reporter.say)
     train = settings.train
     if settings.table_epochs is not None and train.validate_steps is None:
         train = replace(train, validate_steps=settings.table_epochs * task.steps_per_epoch)
