@@ -1,12 +1,14 @@
-"""One training step's forward and backward pass, plain torch beside the fused kernels, as a Markdown table.
+"""One training step's forward and backward pass, plain torch beside the fused kernels, as Markdown tables.
 
     python bench/train_step.py --windows 4 --outputs 32768 --threads 2
+    python bench/train_step.py --sizes --gru 24 64 --gru-outputs 8192
 
 Times are the best of several runs, taken in turns, so that a busy machine disturbs both alike. "CPU s / thread" is the
 processor time of the fused step divided by the threads: what it takes on cores of its own. GFLOP/s counts two for each
 multiply-add, three passes (forward, by the activations, by the weights), once for each output sample: the warm-up of
 each window and the activations are work on top. The limit is what the multiply-adds alone take, measured on one core
-with all data in its nearest cache, times the threads.
+with all data in its nearest cache, times the threads. GRUs, by their units, have a table of their own, with windows as
+long as `wavewright train` takes: torch needs over a second for one.
 """
 
 from __future__ import annotations
@@ -19,11 +21,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wavewright.engine import fused_gru
 from wavewright.engine.fused_wavenet import prepare, valid_forward
 from wavewright.engine.stack_kernels import run_forward
 from wavewright.engine.stack_program import BLOCK, Listing, Memory
 from wavewright.engine.tiles import TILES
 from wavewright.engine.vector_code import VECTOR_BYTES
+from wavewright.nets.contract import Network
+from wavewright.nets.recurrent import GRU, RecurrentConfig
 from wavewright.nets.wavenet import WaveNet
 from wavewright.nets.wavenet_config import PRESETS
 
@@ -53,10 +58,23 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - clock, time.process_time() - processor
 
 
-def step(net: WaveNet, forward: Callable[[Tensor], Tensor], x: Tensor) -> None:
+def step(net: Network, forward: Callable[[Tensor], Tensor], x: Tensor) -> None:
     """Forward and backward of a squared error."""
     net.zero_grad(set_to_none=True)
     forward(x).square().mean().backward()  # type: ignore[no-untyped-call]
+
+
+def in_turns(net: Network, fused: Callable[[Network, Tensor], Tensor], x: Tensor, runs: int) -> tuple[float, ...]:
+    """The least seconds of torch's step, of the fused one, and of the processor's time in that."""
+    torchs, clocks, processors = [], [], []
+    step(net, lambda x: fused(net, x), x)
+    for run in range(runs):
+        if run < max(runs // 3, 2):
+            torchs.append(timed(lambda: step(net, net.valid, x))[0])
+        clock, used = timed(lambda: step(net, lambda x: fused(net, x), x))
+        clocks.append(clock)
+        processors.append(used)
+    return min(torchs), min(clocks), min(processors)
 
 
 def row(name: str, windows: int, outputs: int, runs: int, threads: int, limit: float) -> str:
@@ -64,39 +82,51 @@ def row(name: str, windows: int, outputs: int, runs: int, threads: int, limit: f
     torch.manual_seed(0)
     net = WaveNet(PRESETS[name])
     x = 0.3 * torch.randn(windows, 1, net.receptive_field - 1 + outputs)
-    plain, fused, processor = float("inf"), float("inf"), float("inf")
-    step(net, lambda x: valid_forward(net, x), x)
-    for run in range(runs):
-        if run < max(runs // 3, 2):
-            plain = min(plain, timed(lambda: step(net, net.valid, x))[0])
-        clock, used = timed(lambda: step(net, lambda x: valid_forward(net, x), x))
-        fused, processor = min(fused, clock), min(processor, used)
+    plain, fused, processor = in_turns(net, valid_forward, x, runs)
     gflops = 6 * net.multiply_adds * windows * outputs / fused / 1e9
     times = f"{plain:.3f} | {fused:.3f} | {processor / threads:.3f} | {plain / fused:.1f}×"
     return f"| {name} | {times} | {gflops:.0f} | {gflops / limit:.0%} |"
 
 
+def gru_row(units: int, windows: int, outputs: int, runs: int, threads: int) -> str:
+    """The same of a GRU with so many units."""
+    torch.manual_seed(0)
+    net = GRU(RecurrentConfig(hidden_size=units))
+    x = 0.3 * torch.randn(windows, 1, net.receptive_field - 1 + outputs)
+    plain, fused, processor = in_turns(net, fused_gru.valid_forward, x, runs)
+    return f"| {units} | {plain:.3f} | {fused:.3f} | {processor / threads:.3f} | {plain / fused:.1f}× |"
+
+
 def main() -> None:
-    """Prints the table."""
+    """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", nargs="+", default=list(PRESETS), choices=list(PRESETS))
+    parser.add_argument("--sizes", nargs="*", default=list(PRESETS), choices=list(PRESETS))
     parser.add_argument("--windows", type=int, default=4, help="windows a step (default %(default)s)")
     parser.add_argument("--outputs", type=int, default=32_768, help="output samples a window (default %(default)s)")
+    parser.add_argument("--gru", nargs="*", type=int, default=[24], help="units of GRUs (default 24)")
+    parser.add_argument("--gru-outputs", type=int, default=8192, help="their outputs a window (default %(default)s)")
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.sizes:
+        wavenets(options)
+    if options.gru:
+        print(f"\n{options.windows} × {options.gru_outputs:,} output samples a step, {options.threads} threads\n")
+        print("| GRU, units | torch s | fused s | CPU s / thread | faster |\n|---|---|---|---|---|")
+        for units in options.gru:
+            print(gru_row(units, options.windows, options.gru_outputs, options.runs, options.threads), flush=True)
+
+
+def wavenets(options: argparse.Namespace) -> None:
+    """Prints the table of WaveNets."""
     prepare(lambda line: print(line, flush=True))
     limit = core_gflops() * options.threads
     total = options.windows * options.outputs
-    print(
-        f"{options.windows} × {options.outputs:,} = {total:,} output samples a step, {options.threads} threads, ",
-        end="",
-    )
-    print(f"limit {limit:.0f} GFLOP/s\n")
-    print(
-        "| size | torch s | fused s | CPU s / thread | faster | GFLOP/s | of the limit |\n|---|---|---|---|---|---|---|"
-    )
+    print(f"{options.windows} × {options.outputs:,} = {total:,} output samples a step, ", end="")
+    print(f"{options.threads} threads, limit {limit:.0f} GFLOP/s\n")
+    columns = ("size", "torch s", "fused s", "CPU s / thread", "faster", "GFLOP/s", "of the limit")
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for name in options.sizes:
         print(row(name, options.windows, options.outputs, options.runs, options.threads, limit), flush=True)
 

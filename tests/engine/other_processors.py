@@ -16,9 +16,11 @@ def play() -> dict[str, np.ndarray]:
     """Sounds and gradients by name, and the bytes of a vector."""
     import torch
 
+    from wavewright.engine import fused_gru
     from wavewright.engine.fused_wavenet import valid_forward
     from wavewright.engine.player import Player
     from wavewright.engine.vector_code import VECTOR_BYTES
+    from wavewright.nets.recurrent import GRU, RecurrentConfig
     from wavewright.nets.wavenet import WaveNet
     from wavewright.nets.wavenet_config import PRESETS, Activation, LayerArrayConfig, WaveNetConfig
 
@@ -39,6 +41,14 @@ def play() -> dict[str, np.ndarray]:
         for index, parameter in enumerate(net.parameters()):
             if parameter.grad is not None:
                 found[f"{name} gradient {index}"] = parameter.grad.numpy()
+    torch.manual_seed(0)
+    gru = GRU(RecurrentConfig(hidden_size=13, num_layers=2, warm_up=30))
+    y = fused_gru.valid_forward(gru, torch.randn(3, 1, 500))
+    y.square().mean().backward()
+    found["gru"] = y.detach().numpy()
+    for name, parameter in gru.named_parameters():
+        if parameter.grad is not None:
+            found[f"gru gradient {name}"] = parameter.grad.numpy()
     return found
 
 
@@ -47,7 +57,7 @@ def arm() -> None:
     import llvmlite.binding as llvm
     from llvmlite import ir
 
-    from wavewright.engine import pointwise, stream_tiles, tiles
+    from wavewright.engine import gru_kernels, pointwise, stream_tiles, tiles
     from wavewright.engine.vector_code import VECTOR_BYTES, WIDE, types
 
     assert (VECTOR_BYTES, WIDE) == (16, True)
@@ -63,6 +73,8 @@ def arm() -> None:
         pointwise.finish: "wnnwf",
         pointwise.gate_rows: "wwwnwnwnwf",
         pointwise.gate_gradient_rows: "wwwnwnwnwf",
+        gru_kernels.ahead: "wwwwnnn",
+        gru_kernels.back: "wwwwnnnnnn",
     }
     kinds = {"w": whole, "n": numbers, "p": places, "f": number}
     as_ir = {
