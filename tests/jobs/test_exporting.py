@@ -18,6 +18,7 @@ from wavewright.errors import ModelFileError, OutputError, SettingsError
 from wavewright.formats import aidax, nam, rtneural
 from wavewright.jobs import exporting, packing, playing, twin
 from wavewright.nets.registry import build
+from wavewright.nets.slimmable import Slimmable
 
 RATE = 16_000
 TOLD = nam.NamMetadata(loudness=-18.0, gain=0.5)
@@ -94,6 +95,31 @@ def test_knobs_keep_their_names_and_can_be_turned_or_fixed(models: Path, tmp_pat
     other, _ = playing.open_playable(tmp_path / "turned.json").at(["gain=0"])
     playing.render(other, [models / "in.wav"], tmp_path / "other.wav")
     assert esr(files.read(tmp_path / "other.wav").samples, fixed) > 1e-6
+
+
+SUGGESTED = {
+    "a1-nano": "nam",
+    "a2": "nam",
+    "linear": "nam",
+    "lstm": "nam",
+    "gru": "rtneural",
+    "gated-wavenet": "onnx",
+    "conv-deconv": "",
+}
+
+
+@pytest.mark.parametrize("name", SUGGESTED)
+def test_a_format_that_holds_the_network_is_suggested(tmp_path: Path, name: str) -> None:
+    network = build(name).eval()
+    one = twin.Twin(tmp_path, network.full if isinstance(network, Slimmable) else network, RATE, name)
+    flags, to = exporting.suggested(one), SUGGESTED[name]
+    assert flags.startswith(f"--to {to} -o") if to else not flags
+    for other in ("nam", "onnx") if to == "onnx" else ("nam",):
+        if other == to:
+            assert exporting.export(one, tmp_path / "out", to, TOLD).path.is_file()
+        else:
+            with pytest.raises(ModelFileError, match=r"cannot be written as .nam, .*--network"):
+                exporting.export(one, tmp_path / "out", other, TOLD)
 
 
 def test_a_container_stays_one_unless_a_size_is_named(models: Path, tmp_path: Path) -> None:

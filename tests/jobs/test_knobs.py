@@ -227,12 +227,32 @@ def test_evaluate_info_and_export_at_a_knob(
     here = json.loads(capsys.readouterr().out)
     assert command(["evaluate", str(run), dry, middle, "--knob", "gain=0", "--json"]) == 0
     assert here["esr"] < json.loads(capsys.readouterr().out)["esr"]
+    assert command(["evaluate", str(run), dry, middle, "--table", "--knob", "gain=5", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["test"]["esr"] == here["esr"]
+    assert command(["evaluate", str(run), "--table", "--knob", "gain=5"]) == 2
+    assert "--knob belongs to a pair" in capsys.readouterr().err
     assert command(["info", str(run)]) == 0
     assert "gain 0 to 10" in capsys.readouterr().out
     twin.export_nam(twin.open_twin(run).at({"gain": 7.0}), tmp_path / "seven.nam")
     sound = files.read(recordings[0]).samples[:, :2000]
     exported = twin.play(twin.open_twin(tmp_path / "seven.nam").network, sound)
     np.testing.assert_allclose(exported, twin.play(twin.open_twin(run).at({"gain": 7.0}).network, sound), atol=1e-6)
+
+
+def test_training_tells_what_of_a_pair_is_used_and_what_to_do_next(
+    recordings: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dry, low, _, high = recordings
+    longer = files.read(high).samples
+    files.write(tmp_path / "high.wav", Recording(np.pad(longer, ((0, 0), (0, 2 * RATE))), RATE), subtype="FLOAT")
+    words = ["train", "emulate", *map(str, (dry, low, tmp_path / "high.wav")), "--knob", "gain=2,6"]
+    few = ["--network", "a1-nano", "--steps", "1", "--threads", "1", "--validation-seconds", "0.5", "--delay", "0"]
+    assert command([*words, *few, "-o", str(tmp_path / "run")]) == 0
+    told = "".join(capsys.readouterr())
+    assert "(gain=6): the wet recording is 2.0 s longer than the dry one; the 5.0 s that both hold are used" in told
+    assert "note (gain=2): the wet" not in told
+    assert f"wavewright export {tmp_path / 'run'} --knob gain=4 --to nam -o TWIN.nam" in told
+    assert "held-out 0.5 s of every pair" in told
 
 
 def test_what_is_opened_without_a_value_keeps_its_knobs(run: Path) -> None:

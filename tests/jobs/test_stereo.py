@@ -12,8 +12,9 @@ import pytest
 from wavewright.audio import files
 from wavewright.audio.devices import PingPong, SoftClipper
 from wavewright.audio.recording import FloatArray, Recording
-from wavewright.errors import DataError, ModelFileError, PairError
+from wavewright.errors import DataError, ModelFileError, PairError, SettingsError
 from wavewright.jobs import emulate, exporting, playing, twin, twin_report
+from wavewright.jobs.conditioning import network_for
 from wavewright.jobs.layout import Layout, laid, layout_of
 from wavewright.jobs.settings import EmulateSettings
 from wavewright.train.progress import Silent
@@ -97,10 +98,18 @@ def test_files_are_rendered_as_the_twin_plays_them(layout: str, runs: dict[str, 
         playing.render(opened, [tmp_path / "in.wav"], tmp_path / "out.wav", threads=threads, force=True)
         played = files.read(tmp_path / "out.wav").samples
         np.testing.assert_allclose(played, twin.play(twin.open_twin(runs[layout]).network, x), atol=1e-6)
-    files.write(tmp_path / "mono.wav", Recording(x[:1], RATE))
+    x = 0.2 * x  # far from full scale, where files would cut it off
+    files.write(tmp_path / "mono.wav", Recording(x[:1], RATE), subtype="FLOAT")
     if layout == "shared":  # one network plays as many channels as there are
         playing.render(opened, [tmp_path / "mono.wav"], tmp_path / "out.wav", force=True)
-        np.testing.assert_allclose(files.read(tmp_path / "out.wav").samples, played[:1], atol=1e-6)
+        alone = twin.play(twin.open_twin(runs[layout]).network, x[:1])
+        np.testing.assert_allclose(files.read(tmp_path / "out.wav").samples, alone, atol=1e-6)
+    elif layout == "each":  # one channel goes to all networks
+        playing.render(opened, [tmp_path / "mono.wav"], tmp_path / "out.wav", force=True)
+        both = twin.play(twin.open_twin(runs[layout]).network, np.repeat(x[:1], 2, axis=0))
+        np.testing.assert_allclose(files.read(tmp_path / "out.wav").samples, both, atol=1e-6)
+        judged = twin.evaluate(twin.open_twin(runs[layout]), tmp_path / "mono.wav", tmp_path / "out.wav", delay=0)
+        assert judged.figures["esr"] < 1e-8
     else:
         with pytest.raises(DataError, match=r"has 1 channel, and the twin plays 2"):
             playing.render(opened, [tmp_path / "mono.wav"], tmp_path / "out.wav", force=True)
@@ -130,10 +139,27 @@ def test_files_for_players_hold_one_channel(runs: dict[str, Path], tmp_path: Pat
         np.testing.assert_allclose(
             twin.play(twin.open_twin(one.path).network, x[channel : channel + 1])[0], both[channel], atol=1e-5
         )
-    for to in ("nam", "rtneural", "aidax", "proteus", "onnx"):
+    for to in ("nam", "rtneural", "aidax", "proteus"):
         with pytest.raises(ModelFileError, match="2 channels"):
             exporting.export(twin.open_twin(runs["joint"]), tmp_path / f"joint-{to}.x", to)
         assert not list(tmp_path.glob("joint-*"))
+
+
+def test_a_joint_twin_goes_to_onnx_whole(runs: dict[str, Path], tmp_path: Path) -> None:
+    joint = twin.open_twin(runs["joint"])
+    assert exporting.suggested(joint) == "--to onnx -o TWIN.onnx"
+    exporting.export(joint, tmp_path / "joint.onnx", "onnx")
+    x = noise(0.2, 6)
+    again = twin.play(twin.open_twin(tmp_path / "joint.onnx").network, x)
+    np.testing.assert_allclose(again, twin.play(joint.network, x), atol=1e-5)
+
+
+@pytest.mark.parametrize(("network", "told"), [("a2", "choose a2-full or a2-lite"), ("conv-deconv", "looks ahead")])
+def test_networks_that_cannot_stand_side_by_side_are_refused(network: str, told: str) -> None:
+    for layout in ("each", "shared"):
+        with pytest.raises(SettingsError, match=told):
+            network_for(network, channels=2, layout=layout)
+    assert network_for("conv-deconv", channels=2, layout="each", causal=True, stride=1).out_channels == 2
 
 
 def test_one_dry_channel_may_become_two(tmp_path: Path) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from wavewright.cli.console import Voice, table
 from wavewright.cli.flags import APPENDED, POSITIONAL, first_place, option, parse
 from wavewright.errors import SettingsError
+
+if TYPE_CHECKING:
+    from wavewright.jobs.twin import Twin
 
 NAMES = {
     "esr": ("ESR", "error energy over signal energy; 0 is perfect"),
@@ -67,11 +70,7 @@ def main(words: Sequence[str]) -> int:
     from wavewright.jobs import twin
 
     dry, wet = arguments.recordings or (None, None)
-    opened = twin.open_twin(arguments.model, arguments.size)
-    if arguments.knob or (dry is not None and opened.knobs):
-        if dry is None:
-            raise SettingsError(["--knob belongs to a pair of recordings: the held-out parts know their own values"])
-        opened = opened.turned(arguments.knob)
+    opened = _turned(arguments, twin.open_twin(arguments.model, arguments.size))
     judgement = twin.evaluate(opened, dry, wet, arguments.delay)
     where = "the given pair" if arguments.recordings else "the held-out part"
     each = judgement.each
@@ -90,15 +89,25 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
+def _turned(arguments: Arguments, opened: Twin) -> Twin:
+    """The twin with its knobs where they stood for the pair that was named; as it is where none was."""
+    if not arguments.recordings:
+        if arguments.knob:
+            raise SettingsError(["--knob belongs to a pair of recordings: the held-out parts know their own values"])
+        return opened
+    return opened.turned(arguments.knob)
+
+
 def show_table(arguments: Arguments) -> int:
     """The table of errors, epoch by epoch, and below it the errors on the given pair."""
     from wavewright.jobs import twin, twin_table
     from wavewright.metrics import error_table
 
     opened = twin.open_twin(arguments.model, arguments.size)
-    rows = twin_table.rows(opened)
     dry, wet = arguments.recordings or (None, None)
-    judged = None if dry is None else twin.evaluate(opened, dry, wet, arguments.delay)
+    turned = _turned(arguments, opened)
+    rows = twin_table.rows(opened)
+    judged = None if dry is None else twin.evaluate(turned, dry, wet, arguments.delay)
     arguments.voice.say(*error_table.lines(rows, None if judged is None else judged.figures))
     shown = [
         {"line": " ".join(name.split()), **{column: row.get(column) for column in error_table.COLUMNS}}

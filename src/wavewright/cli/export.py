@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import APPENDED, POSITIONAL, option, parse
+from wavewright.settings import setting
 
 Gear = Literal["amp", "pedal", "pedal_amp", "amp_cab", "amp_pedal_cab", "preamp", "studio"]
 Tone = Literal["clean", "overdrive", "crunch", "hi_gain", "fuzz"]
@@ -37,8 +38,8 @@ class Arguments:
     gear_model: Annotated[str | None, option("what the device is called")] = None
     gear_type: Annotated[Gear | None, option("what the device is")] = None
     tone_type: Annotated[Tone | None, option("what it does to the tone")] = None
-    input_dbu: Annotated[float | None, option("level in dBu that is full scale at the device's input")] = None
-    output_dbu: Annotated[float | None, option("level in dBu that is full scale at its output")] = None
+    input_dbu: float | None = setting(None, "level in dBu that is full scale at the device's input", low=-60, high=60)
+    output_dbu: float | None = setting(None, "level in dBu that is full scale at its output", low=-60, high=60)
     normalize: Annotated[
         float | None, option("bring the twin to this loudness in dBFS, as players measure it", metavar="DB")
     ] = None

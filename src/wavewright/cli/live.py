@@ -161,6 +161,9 @@ def _play(arguments: Arguments) -> int:
     assert arguments.model is not None
     voice = arguments.voice
     opened = twin.open_twin(arguments.model, arguments.size).turned(arguments.knob)
+    channels = opened.network.out_channels
+    if channels > 1:
+        raise SettingsError([f"{opened.source} plays {channels} channels, and live has one input: render files by it"])
     rate = _rate(arguments, opened)
     card: Any
     if arguments.rehearse:

@@ -97,7 +97,8 @@ def train_emulate(words: Sequence[str]) -> int:
     given = _capture(arguments)
     if arguments.resume and arguments.force:
         raise SettingsError(["--resume goes on with a run, --force begins anew; give one of them"])
-    from wavewright.jobs import emulate
+    from wavewright.jobs import emulate, exporting
+    from wavewright.jobs.twin import open_twin
     from wavewright.train.progress import reporter_for
     from wavewright.train.run import own_rank
 
@@ -113,7 +114,9 @@ def train_emulate(words: Sequence[str]) -> int:
     run = arguments.output
     if outcome.status == "interrupted":
         voice.say(f"stopped after {outcome.step} steps; go on with: wavewright train emulate -o {run} --resume")
-    elif outcome.best is not None:
+    elif outcome.best is not None and voice.speaks:
+        twin = open_twin(run)
+        pairs_learned = twin.run.info["extra"].get("pairs", []) if twin.run is not None else []
         each = [
             f"  {name.removeprefix('esr ')}: ESR {value:.4f}"
             for name, value in outcome.figures.items()
@@ -121,10 +124,9 @@ def train_emulate(words: Sequence[str]) -> int:
         ]
         voice.say(
             f"{run}: ESR {outcome.best:.4f} on the held-out {arguments.settings.validation_seconds:g} s"
-            f"{' of every pair' if each else ''}, after {outcome.seconds / 60:.1f} minutes",
+            f"{' of every pair' if len(pairs_learned) > 1 else ''}, after {outcome.seconds / 60:.1f} minutes",
             *each,
-            f"next: wavewright report {run}, wavewright render {run} IN.wav -o OUT.wav,",
-            f"      wavewright export {run} --to nam -o TWIN.nam",
+            *_next(run, exporting.suggested(twin), bool(twin.knobs)),
         )
     voice.result(
         {
@@ -138,6 +140,16 @@ def train_emulate(words: Sequence[str]) -> int:
         }
     )
     return 130 if outcome.status == "interrupted" else 0
+
+
+def _next(run: Path, export: str, knobs: bool) -> list[str]:
+    """What can be done with a new twin; ``export`` has the flags of a format that holds it, where there is one."""
+    turned = " --knob …" if knobs else ""
+    commands = [f"wavewright report {run}", f"wavewright render {run} IN.wav -o OUT.wav{turned}"]
+    return [
+        f"next: {', '.join(commands)}{',' if export else ''}",
+        *([f"      wavewright export {run} {export}"] if export else []),
+    ]
 
 
 def _first_settings(words: Sequence[str]) -> EmulateSettings | None:

@@ -25,6 +25,8 @@ from wavewright.engine.automation import Controls
 from wavewright.engine.driven import DrivenPlayer
 from wavewright.engine.player import Player, compiled
 from wavewright.errors import DataError, OutputError, WavewrightError
+from wavewright.nets.onnx_network import OnnxNetwork
+from wavewright.nets.plain import PlainNetwork
 
 if TYPE_CHECKING:
     from wavewright.engine.player import AnyNetwork
@@ -195,11 +197,24 @@ def render_files(
 
 def refuse_channels(net: AnyNetwork, info: files.FileInfo) -> None:
     """Raise `DataError` where a network that plays several channels together is given another number of them."""
-    if net.out_channels not in (1, info.channels):
+    if net.out_channels not in (1, channels_of(net, info)):
         raise DataError(
             f"{info.path} has {info.channels} channel{'s' * (info.channels != 1)}, and the twin plays "
             f"{net.out_channels} together; give it a file with {net.out_channels}"
         )
+
+
+def channels_of(net: AnyNetwork, info: files.FileInfo) -> int:
+    """How many channels a file is played in: its own, but one channel goes to all networks that stand side by side."""
+    return net.out_channels if info.channels == 1 and _side_by_side(net) else info.channels
+
+
+def _side_by_side(net: AnyNetwork) -> bool:
+    if net.out_channels == 1 or isinstance(net, (PlainNetwork, OnnxNetwork)):
+        return False
+    from wavewright.nets.channels import Channels
+
+    return isinstance(net, Channels)
 
 
 def _sounds(net: AnyNetwork, controls: Controls | None) -> int:
@@ -245,15 +260,15 @@ def _render(
 
     The output has the input's length, and the player's latency is taken out.
     """
-    info = planned.info
-    with _Voices(net, info.channels, threads, tell, exact, controls, rate or info.rate) as voices:
+    info, channels = planned.info, channels_of(net, planned.info)
+    with _Voices(net, channels, threads, tell, exact, controls, rate or info.rate) as voices:
         started = time.perf_counter()
-        through = _through(voices, files.blocks(info.path, BLOCK))
+        through = _through(voices, _blocks(info, channels))
         if rate is not None and rate != info.rate:
-            through = _resampled(voices, info, rate)
+            through = _resampled(voices, info, channels, rate)
         written = 0
         with files.Writer(
-            planned.output, info.rate, info.channels, subtype=planned.subtype, force=force, frames=info.frames
+            planned.output, info.rate, channels, subtype=planned.subtype, force=force, frames=info.frames
         ) as writer:
             for block in through:
                 kept = block[:, : info.frames - written]
@@ -330,6 +345,12 @@ class _Voices:
         return np.concatenate([player.flush() for player in self._players])
 
 
+def _blocks(info: files.FileInfo, channels: int) -> Iterator[FloatArray]:
+    """The file in blocks ``(channels, n)``; its one channel as often as there are others."""
+    for block in files.blocks(info.path, BLOCK):
+        yield block if channels == info.channels else np.repeat(block, channels, axis=0)
+
+
 def _through(voices: _Voices, blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
     """Blocks through the players, the first `latency` samples left away and as many fetched behind the last block."""
     early = voices.latency
@@ -341,16 +362,16 @@ def _through(voices: _Voices, blocks: Iterator[FloatArray]) -> Iterator[FloatArr
         yield voices.flush()[:, early:]
 
 
-def _resampled(voices: _Voices, info: files.FileInfo, rate: int) -> Iterator[FloatArray]:
+def _resampled(voices: _Voices, info: files.FileInfo, channels: int, rate: int) -> Iterator[FloatArray]:
     """The same at the network's own rate, with a resampler on either side."""
     from wavewright.audio.resample import StreamResampler
 
-    there = StreamResampler(info.rate, rate, info.channels)
-    back = StreamResampler(rate, info.rate, info.channels)
-    none = np.zeros((info.channels, 0), np.float32)
+    there = StreamResampler(info.rate, rate, channels)
+    back = StreamResampler(rate, info.rate, channels)
+    none = np.zeros((channels, 0), np.float32)
 
     def arriving() -> Iterator[FloatArray]:
-        for block in files.blocks(info.path, BLOCK):
+        for block in _blocks(info, channels):
             yield there.push(block)
         yield there.push(none, last=True)
 

@@ -28,7 +28,7 @@ from wavewright.nets.plain import PlainNetwork, in_order, plain_of
 if TYPE_CHECKING:
     from wavewright.nets.contract import Network
 
-__all__ = ["NamMetadata", "NamModel", "Submodel", "load", "read", "save", "save_container"]
+__all__ = ["NamMetadata", "NamModel", "Submodel", "holds", "load", "read", "save", "save_container"]
 
 EARLIEST, LATEST = (0, 5, 0), (0, 7)
 ARCHITECTURES = ("WaveNet", "LSTM", "Linear", "SlimmableContainer")
@@ -203,6 +203,15 @@ def save_container(
     atomic.write_text(path, _text(content))
 
 
+def holds(net: Network) -> bool:
+    """Whether ``net`` can be written as .nam."""
+    try:
+        _write_network(net)
+    except ModelFileError:
+        return False
+    return True
+
+
 def _write_model(net: Network, rate: int | None, metadata: NamMetadata) -> dict[str, Any]:
     version, config, weights = _write_network(net)
     if not all(map(math.isfinite, weights)):
@@ -231,7 +240,11 @@ def _write_network(net: Network) -> tuple[str, dict[str, Any], list[float]]:
         return nam_lstm.VERSION, *nam_lstm.write_lstm(plain)
     if plain is not None and plain.kind == "linear":
         return nam_lstm.VERSION, *nam_lstm.write_linear(plain)
-    raise ModelFileError(f"a {type(net).__name__} cannot be written as .nam, which holds WaveNet, LSTM and Linear only")
+    instead = "use --to onnx, or train" if net.causal else "train"
+    raise ModelFileError(
+        f"a {type(net).__name__} cannot be written as .nam, which holds WaveNet, LSTM and Linear only; {instead} one "
+        "of these (--network)"
+    )
 
 
 def _completed(metadata: NamMetadata, net: Network) -> NamMetadata:

@@ -13,12 +13,12 @@ from wavewright.nets.recurrent_config import RecurrentConfig
 
 
 def lstm(graph: Graph, config: RecurrentConfig) -> str:
-    """Long short-term memory; gives its sound (batch, 1, time)."""
+    """Long short-term memory; gives its sound (batch, outputs, time)."""
     return _recurrent(graph, config, "LSTM", (0, 3, 1, 2), ("hidden", "cell"))
 
 
 def gru(graph: Graph, config: RecurrentConfig) -> str:
-    """Gated recurrent units; gives their sound (batch, 1, time)."""
+    """Gated recurrent units; gives their sound (batch, outputs, time)."""
     # torch applies the reset gate behind the recurrent product
     return _recurrent(graph, config, "GRU", (1, 0, 2), ("hidden",), linear_before_reset=1)
 
@@ -61,11 +61,11 @@ def _recurrent(
         whole = ends[name][0] if layers == 1 else graph.node("Concat", *ends[name], axis=0)
         graph.remember(name, graph.node("Transpose", whole, perm=[1, 0, 2]))  # (batch, layers, units)
     head = graph.constant("head.weight", graph.weights["head.weight"].T)
-    y = graph.node("Add", graph.node("MatMul", stream, head), graph.weight("head.bias"))  # (time, batch, 1)
+    y = graph.node("Add", graph.node("MatMul", stream, head), graph.weight("head.bias"))  # (time, batch, outputs)
     sound = graph.node("Transpose", y, perm=[1, 2, 0])
     if not config.skip:
         return sound
-    dry = graph.node("Slice", AUDIO, graph.whole(0), graph.whole(1), graph.whole(1))
+    dry = graph.node("Slice", AUDIO, graph.whole(0), graph.whole(config.output_size), graph.whole(1))
     return graph.node("Add", sound, graph.node("Mul", dry, graph.scalar("skip_gain", config.skip_gain)))
 
 

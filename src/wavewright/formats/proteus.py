@@ -91,7 +91,7 @@ def save(
     """
     plain = net if isinstance(net, PlainNetwork) else plain_of(net, convert=True)
     name = net.kind if isinstance(net, PlainNetwork) else type(net).__name__
-    plain = tables.writable(plain, name, NAME, MOST_INPUTS, "use --to nam")
+    plain = tables.writable(plain, name, NAME, MOST_INPUTS)
     tables.save(path, write(plain, rate, metadata or NamMetadata(), knobs or {}), NAME, force=force)
 
 

@@ -47,7 +47,7 @@ def network(kind: str, settings: RecurrentConfig, weights: Mapping[str, FloatArr
     return PlainNetwork(kind, settings, {**contiguous, "start": start})
 
 
-def writable(plain: PlainNetwork | None, name: str, what: str, most_inputs: int, instead: str) -> PlainNetwork:
+def writable(plain: PlainNetwork | None, name: str, what: str, most_inputs: int) -> PlainNetwork:
     """``plain`` once the format called ``what`` can hold it; ``name`` is what else it is called.
 
     Raises:
@@ -55,8 +55,9 @@ def writable(plain: PlainNetwork | None, name: str, what: str, most_inputs: int,
             after the silence that players feed.
     """
     if plain is None or plain.kind not in GATES:
+        other = "use --to nam, or " if plain is not None and plain.kind in ("wavenet", "linear") else ""
         raise ModelFileError(
-            f"a {name} cannot be written as {what}, which holds an LSTM or a GRU; {instead}, or train --network lstm"
+            f"a {name} cannot be written as {what}, which holds an LSTM or a GRU; {other}train --network lstm"
         )
     if not all(np.isfinite(value).all() for value in plain.weights.values()):
         raise ModelFileError(f"the network has weights that are NaN or infinite and cannot be written as {what}")

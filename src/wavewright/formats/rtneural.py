@@ -185,7 +185,7 @@ def save(
         OutputError: the file exists and ``force`` is not given, or the place cannot be written.
     """
     plain = net if isinstance(net, PlainNetwork) else plain_of(net, convert=True)
-    plain = tables.writable(plain, _called(net), NAME, 64, "use --to nam")
+    plain = tables.writable(plain, _called(net), NAME, 64)
     tables.save(path, write(plain, rate, metadata or NamMetadata(), knobs or {}), NAME, force=force)
 
 

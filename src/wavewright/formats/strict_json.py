@@ -49,6 +49,8 @@ def parse(content: bytes) -> dict[str, Any]:
     """The JSON object in ``content``, under the same limits as `read`."""
     if not content.strip():
         raise ModelFileError("is empty; a model file holds a JSON object")
+    if b"\0" in content[:4096]:
+        raise ModelFileError("is not text in UTF-8, so it is no model: name a run, or a .nam, .json or .onnx file")
     _refuse_excess(_STRING.sub(b"", content))
     try:
         value = json.loads(

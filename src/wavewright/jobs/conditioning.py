@@ -10,6 +10,7 @@ from wavewright.nets import registry
 from wavewright.nets.channels import Channels, ChannelsConfig
 from wavewright.nets.contract import Network
 from wavewright.nets.knob_wavenet import KnobWaveNet, KnobWaveNetConfig
+from wavewright.nets.slimmable import Slimmable
 from wavewright.nets.wavenet import WaveNet
 from wavewright.nets.wavenet_config import WaveNetConfig
 
@@ -34,7 +35,9 @@ def network_for(
     3
     """
     if layout in ("each", "shared") and channels > 1:
-        kind, plain = registry.config_of(network_for(name, 1, knobs, conditioning, **overrides))
+        one = network_for(name, 1, knobs, conditioning, **overrides)
+        _refuse_side_by_side(name, one)
+        kind, plain = registry.config_of(one)
         return Channels(ChannelsConfig(channels, layout == "shared", kind, plain))
     if channels == 1 and knobs == 0:
         return registry.build(name, **overrides)
@@ -48,8 +51,21 @@ def network_for(
         sizes = {"input_size": channels + knobs, "output_size": channels, "controls": knobs}
         return registry.KINDS[kind].network(replace(config, **sizes))
     what = "knobs" if knobs else f"{channels} channels"
-    other = "" if knobs else ", or --channels each or shared"
-    raise SettingsError([f"network {name} takes no {what}; choose a WaveNet (a1-…, a2-…), an LSTM or a GRU{other}"])
+    beside = kind != "a2" and getattr(config, "causal", kind != "window")
+    other = ", or --channels each or shared" if beside and not knobs else ""
+    raise SettingsError(
+        [f"network {name} takes no {what}; choose a WaveNet (a1-…, a2-full, a2-lite), an LSTM or a GRU{other}"]
+    )
+
+
+def _refuse_side_by_side(name: str, network: Network) -> None:
+    """Raise `SettingsError` where a network cannot stand beside others for further channels."""
+    if isinstance(network, Slimmable):
+        raise SettingsError([f"network {name} is two for one channel; choose a2-full or a2-lite, or --channels mono"])
+    if not network.causal:
+        raise SettingsError(
+            [f"network {name} looks ahead, and those for several channels may not; choose another, or --channels mono"]
+        )
 
 
 def wavenet_for(config: WaveNetConfig, channels: int) -> WaveNetConfig:

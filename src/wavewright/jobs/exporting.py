@@ -9,7 +9,7 @@ from pathlib import Path
 
 from wavewright.atomic import refuse_existing
 from wavewright.errors import ModelFileError, SettingsError
-from wavewright.formats import aidax, proteus, rtneural
+from wavewright.formats import aidax, nam, proteus, rtneural
 from wavewright.formats.nam_metadata import NamMetadata
 from wavewright.formats.normalized import normalized
 from wavewright.jobs import twin as twins
@@ -125,11 +125,34 @@ def export_each(
 
 def refuse_channels(twin: Twin, to: str) -> None:
     """Raise `ModelFileError` where a twin plays several channels together, which no file of ``to`` holds."""
-    if twin.network.out_channels > 1:
-        raise ModelFileError(
-            f"{twin.source} plays {twin.network.out_channels} channels, and {PLAYERS.get(to, 'a pack')} want one: "
-            "render through the run itself, or train with --channels each or shared and write .nam, JSON or .onnx"
-        )
+    if twin.network.out_channels > 1 and (to != "onnx" or isinstance(twin.network, Channels)):
+        wants = f"{PLAYERS[to]} want one" if to in PLAYERS else "the files of a pack hold one"
+        beside = isinstance(twin.network, Channels)
+        instead = "--to nam, say, writes a file for each" if beside else "use --to onnx, or train with --channels each"
+        raise ModelFileError(f"{twin.source} plays {twin.network.out_channels} channels, and {wants}: {instead}")
+
+
+def suggested(twin: Twin) -> str:
+    """The flags of `export` that suit the twin best, its knobs in the middle; empty where no file can hold it.
+
+    >>> from wavewright.nets.registry import build
+    >>> suggested(Twin(Path("run"), build("gru"), 48000, "run"))
+    '--to rtneural -o TWIN.json'
+    """
+    if isinstance(twin.network, OnnxNetwork) or not twin.network.causal:
+        return ""
+    middle = {knob.name: (knob.low + knob.high) / 2 for knob in twin.knobs}
+    network = twin.at(middle).network
+    if isinstance(network, Channels):  # a file for each
+        (_, network), *_ = network.each()
+    assert not isinstance(network, OnnxNetwork)
+    fixed = "".join(f"--knob {name}={value:g} " for name, value in middle.items())
+    if network.out_channels == 1 and nam.holds(network):
+        return f"{fixed}--to nam -o TWIN.nam"
+    plain = plain_of(network, convert=True)
+    if network.out_channels == 1 and plain is not None and plain.kind in ("lstm", "gru"):
+        return f"{fixed}--to rtneural -o TWIN.json"
+    return "--to onnx -o TWIN.onnx"
 
 
 def notes(network: Network, rate: int | None, to: str) -> list[str]:

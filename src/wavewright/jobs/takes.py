@@ -14,7 +14,7 @@ from wavewright.audio.recording import FloatArray, Recording
 from wavewright.audio.resample import resample
 from wavewright.data import align
 from wavewright.data.align import TrackDrift
-from wavewright.data.check import CLIPPED_SHARE, PairReport, check_pair
+from wavewright.data.check import CLIPPED_SHARE, LOST_SHARE, PairReport, check_pair
 from wavewright.data.outages import Stretch, usable, within
 from wavewright.data.store import Store
 from wavewright.errors import DataError, PairError
@@ -23,6 +23,9 @@ from wavewright.jobs.layout import MONO, Layout, laid, layout_of
 from wavewright.jobs.pairs import Capture, Knob, PairFiles
 from wavewright.jobs.settings import STORE, EmulateSettings
 from wavewright.train.run import RunFolder
+
+TELL_SECONDS = 1.0
+"""A pair whose lengths differ by less is what recording by hand gives."""
 
 
 @dataclass(frozen=True)
@@ -307,7 +310,7 @@ def notes(capture: Capture, pairs: Sequence[Pair]) -> list[str]:
     """What the checks found wanting, each remark once."""
     remarks: dict[str, list[str]] = {}
     for about, pair in zip(capture.pairs, pairs, strict=True):
-        for line in pair.report.warnings:
+        for line in [*pair.report.warnings, *_lengths(about, pair)]:
             remarks.setdefault(line, []).append(about.label)
     about_all = {len(pairs)} if len(pairs) > 1 else {0, 1}
     return (
@@ -318,6 +321,18 @@ def notes(capture: Capture, pairs: Sequence[Pair]) -> list[str]:
         + ([pairs[0].layout.words] if pairs[0].layout.words else [])
         + what_was_cut_off(pairs)
     )
+
+
+def _lengths(about: PairFiles, pair: Pair) -> list[str]:
+    """A line where one of the two recordings goes on for longer than the other, and the check has not said so."""
+    dry, shared = files.info(about.dry).seconds, pair.dry.shape[1] / pair.rate
+    longer = dry - files.info(about.wet).seconds
+    if abs(longer) < TELL_SECONDS or dry - shared > LOST_SHARE * dry:
+        return []
+    return [
+        f"the wet recording is {abs(longer):.1f} s {'shorter' if longer > 0 else 'longer'} than the dry one; the "
+        f"{shared:.1f} s that both hold are used"
+    ]
 
 
 def what_was_cut_off(pairs: Sequence[Pair]) -> list[str]:

@@ -29,6 +29,7 @@ from wavewright.jobs.trained import trained_network
 from wavewright.metrics import spectral
 from wavewright.metrics.waveform import ErrorSums
 from wavewright.nets import registry, standing
+from wavewright.nets.channels import Channels
 from wavewright.nets.contract import Network
 from wavewright.nets.onnx_network import OnnxNetwork
 from wavewright.nets.plain import PlainNetwork
@@ -294,9 +295,12 @@ def evaluate(twin: Twin, dry: Path | None = None, wet: Path | None = None, delay
             raise PairError(
                 f"{path} is at {recording.rate} Hz, the twin at {twin.rate} Hz; give recordings at its rate"
             )
-    if went_in.channels != came_out.channels:
+    samples = went_in.samples
+    if went_in.channels == 1 and isinstance(twin.network, Channels):  # the one goes to all
+        samples = np.repeat(samples, twin.network.out_channels, axis=0)
+    if samples.shape[0] != came_out.channels:
         raise PairError(f"{dry} has {went_in.channels} channels, {wet} has {came_out.channels}; give the same of both")
-    output = play(twin.network, went_in.samples)
+    output = play(twin.network, samples)
     found = best_delay(output, came_out.samples, went_in.rate) if delay is None else delay
     output, target = overlap(output, came_out.samples, found)
     if not target.shape[1]:
