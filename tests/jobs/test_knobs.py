@@ -311,5 +311,6 @@ def test_the_page_has_every_position(run: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for value in (0, 5, 10):
         assert f"Dry, wet and twin at gain={value}" in text
+    assert "This is gain=0; all of them are under Knobs." in text
     assert "Transfer curves along gain" in text
     assert "gain 2.5" in text  # between the positions, too

@@ -125,7 +125,7 @@ def test_figures_of_every_channel_stand_beside_those_of_all(runs: dict[str, Path
 def test_the_page_is_written(runs: dict[str, Path], tmp_path: Path) -> None:
     for layout in ("each", "joint"):
         page = twin_report.write(runs[layout], tmp_path / f"{layout}.html")
-        assert "Twin" in page.read_text()
+        assert "Channel 1 of 2 is heard and drawn; the figures are of all." in page.read_text()
 
 
 def test_files_for_players_hold_one_channel(runs: dict[str, Path], tmp_path: Path) -> None:

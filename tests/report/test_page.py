@@ -185,6 +185,12 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
         report(path, force=True, dry=np.zeros(5, np.float32))
 
 
+def test_a_twin_that_is_worse_than_silence_is_told_in_plain_figures(tmp_path: Path) -> None:
+    for esr, told in ((1.042, "104 % of"), (0.9999, "100 % of"), (0.5, "50 % of"), (0.01234, "1.2 % of")):
+        assert told in report(tmp_path / f"{esr}.html", figures={"esr": esr}, shown="Channel 1 of 7.")
+    assert "Channel 1 of 7." in (tmp_path / "0.5.html").read_text(encoding="utf-8")
+
+
 def test_empty_sections_are_left_out_and_figures_lead() -> None:
     text = page.build("T", [Section("a", "A", "<p>body</p>"), Section("b", "B", "")], figures=[Figure("ESR", "0.01")])
     outline = Outline(text)

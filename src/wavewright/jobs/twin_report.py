@@ -78,12 +78,19 @@ def write(
         device=real,
         bench=bench.bench_table(*sides, output_dbu=run.settings.get("output_dbu")),
         knobs=_knobs(opened, parts, rate) if len(parts) > 1 else "",
+        shown=_shown(parts, wet.shape[0]),
         check=run.info["extra"]["check"] | _cut_off(judged),
         settings=run.settings,
         run=str(folder),
         force=True,
     )
     return place
+
+
+def _shown(parts: Sequence[twins.HeldOut], channels: int) -> str:
+    """What of the twin the page shows, where that is not all of it."""
+    where = f"This is {parts[0].label}; all of them are under Knobs. " if len(parts) > 1 else ""
+    return where + (f"Channel 1 of {channels} is heard and drawn; the figures are of all." if channels > 1 else "")
 
 
 def _cut_off(judged: twins.Judgement) -> dict[str, str]:

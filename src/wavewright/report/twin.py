@@ -52,6 +52,7 @@ def twin_report(
     device: Probe | Sweep | None = None,
     bench: str = "",
     knobs: str = "",
+    shown: str = "",
     check: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     steps_per_epoch: float | None = None,
@@ -74,6 +75,7 @@ def twin_report(
         device: the device measured in the same way, or its harmonics from a recorded sweep.
         bench: a table of distortion and noise, see `wavewright.report.bench`.
         knobs: HTML of `wavewright.report.knobs`, for a twin that has any.
+        shown: a sentence on what of the twin this is, where that is not all of it.
         check: what the check of the pair found, as plain values.
         settings: the settings of the run, as plain values.
         steps_per_epoch: training steps in an epoch, for a second scale of the history.
@@ -97,8 +99,13 @@ def twin_report(
         for name, samples, colour in (("Dry", dry, "dry"), ("Wet", wet, "wet"), ("Twin", twin, "twin"))
     ]
     sections = [
-        Section("listen", "Listen", _listen(heard, rate, part.start, dry.size)),
-        Section("figures", "Figures", _figures(figures), "Measured on held-out sound: the twin never heard it."),
+        Section("listen", "Listen", _listen(heard, rate, part.start, dry.size), shown),
+        Section(
+            "figures",
+            "Figures",
+            _figures(figures),
+            f"Measured on held-out sound: the twin never heard it. {shown}".strip(),
+        ),
         Section("waveforms", "Waveforms", _waveforms(heard, rate)),
         Section("spectrograms", "Spectrograms", _spectrograms(heard, rate), "All four on one scale of levels."),
         Section("training", "Training", _training(history, steps_per_epoch)),
@@ -242,7 +249,8 @@ def _lead(figures: Mapping[str, Any]) -> str:
     esr = figures.get("esr")
     if not isinstance(esr, (int, float)) or not math.isfinite(esr):
         return ""
-    share = f"{number(100 * esr, 2)} % of the device's energy is missed"
+    percent = number(100 * esr, 2) if esr < 0.995 else f"{100 * esr:.0f}"
+    share = f"{percent} % of the device's energy is missed"
     for limit, group in _CAPTURES:
         if esr <= limit:
             return f"{share}: among {group} of the amp captures that people share (ESR up to {limit:g})."
