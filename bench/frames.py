@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is loaded
 
 from wavewright.jobs import frame_sampling, generate
 from wavewright.jobs.frame_demo import write_kicks
+from wavewright.jobs.frame_settings import FrameSettings
 from wavewright.jobs.generate_settings import GenerateSettings, SampleSettings, settings_for
 from wavewright.jobs.generator import OpenFrames, open_generator
 from wavewright.metrics.judgement import MEANING, Figures, Judge
@@ -37,7 +38,7 @@ SHOWN = (
     "rising", "tail_db", "mmd", "mmd_biased", "frechet", "attack", "decay", "crest", "centroid", "hiss", "intervals",
     "copy", "copies", "diversity",
 )  # fmt: skip
-TEMPERATURE = "0.5"
+TEMPERATURES = {"mixture": "0.1", "tokens": "0.5"}
 STEPS_OF_DOCUMENT = 0.2
 """Share of the steps for the document's rows: theirs are several times as dear."""
 
@@ -47,8 +48,9 @@ def recipes(loop: bool) -> dict[str, tuple[str, GenerateSettings, bool]]:
     document = replace(settings_for("frame-lstm"), rate=RATE)
     raw = replace(document, frame=replace(document.frame, frames="raw"))
     ours = replace(settings_for("frame-mixture"), rate=RATE, onset=not loop)
-    ours = replace(ours, frame=replace(ours.frame, ending=not loop, on_beat=loop, components=64 if loop else 16))
-    tokens = replace(ours, network="frame-tokens")
+    drawn_on = FrameSettings(ending=not loop, on_beat=loop, components=64 if loop else 16)
+    tokens = replace(ours, network="frame-tokens", frame=drawn_on)
+    ours = replace(ours, frame=drawn_on) if loop else ours
     return {
         "fft + LSTM + MSE": ("fft", document, True),
         "the same, not denormalised": ("fft", document, False),
@@ -73,7 +75,7 @@ def trained(sources: list[Path], run: Path, settings: GenerateSettings, steps: i
 
 def asked(row: str, opened: OpenFrames, count: int, denormalize: bool, seconds: float | None) -> SampleSettings:
     """What is drawn: the document began with a frame of the corpus and let the network run on."""
-    settings = SampleSettings(count=count, seconds=seconds, redraw=0, temperature=TEMPERATURE)
+    settings = SampleSettings(count=count, seconds=seconds, redraw=0, temperature=TEMPERATURES.get(row, "1"))
     if "MSE" in row or "denormalised" in row:
         longest = max(sound.length for sound in opened.material.learned) / opened.rate
         seconds = seconds or 1.25 * longest

@@ -17,8 +17,8 @@ def test_the_magnitudes_come_about() -> None:
     x = drum_loop(1.0, 8000)
     wanted = np.abs(stft(x, 256, 64))
     one, many = (griffin_lim(wanted, 64, len(x), rounds=rounds) for rounds in (1, 40))
-    assert convergence(many, wanted, 64) < 0.5 * convergence(one, wanted, 64)
-    assert convergence(many, wanted, 64) < 0.2
+    assert convergence(many, wanted, 64) < 0.8 * convergence(one, wanted, 64)
+    assert convergence(many, wanted, 64) < 0.065
 
 
 def test_what_is_known_stays() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import signal
@@ -20,6 +21,7 @@ from wavewright.errors import DataError, OutputError, SettingsError
 from wavewright.jobs import drawing, frame_sampling, generate, generate_judge
 from wavewright.jobs.frame_demo import break_settings, kicks_settings, write_kicks
 from wavewright.jobs.frame_judge import FramePrediction
+from wavewright.jobs.frame_settings import FrameSettings, one_shots
 from wavewright.jobs.frame_task import FrameTask
 from wavewright.jobs.generate_settings import GenerateSettings, SampleSettings, settings_for
 from wavewright.jobs.generator import OpenFrames, describe, open_generator
@@ -32,6 +34,8 @@ NETWORKS = ("frame-mixture", "frame-tokens", "frame-lstm")
 def settings(network: str, **others: object) -> GenerateSettings:
     """A small network that trains for a few steps."""
     plain = settings_for(network)
+    if network == "frame-mixture":  # frames that come back as they were, heard one after the other
+        plain = replace(plain, frame=FrameSettings())
     frame = replace(plain.frame, frame_size=32, components=0 if network == "frame-lstm" else 6, tokens=8, codebooks=2)
     frame = replace(frame, **others.pop("frame", {}))  # type: ignore[arg-type]
     train = TrainSettings(
@@ -305,3 +309,17 @@ def test_what_a_frame_network_cannot_follow_is_named(opened: OpenFrames, tmp_pat
     with pytest.raises(OutputError, match="taken"):
         drawing.sample(opened, SampleSettings(), taken)
     assert taken.read_bytes() == b"mine"
+
+
+def test_without_feedback_a_sound_follows_from_its_character_and_its_age(tmp_path: Path) -> None:
+    """What was heard before changes nothing of what is said, in training and in drawing alike."""
+    frame = dataclasses.asdict(replace(one_shots(), frame_size=32, components=8, character=2))
+    opened = trained(tmp_path, "frame-mixture", frame=frame)
+    network, config = opened.network, opened.network.config
+    x = torch.randn(2, network.in_channels, 12)
+    other = x.clone()
+    other[:, : config.heard * config.numbers] = 7.0
+    with torch.no_grad():
+        torch.testing.assert_close(network(x)[0], network(other)[0], rtol=0, atol=0)
+        other[:, config.heard * config.numbers + 1 :] += 1.0
+        assert not torch.allclose(network(x)[0], network(other)[0])

@@ -152,8 +152,9 @@ def test_without_means_every_feature_varies_as_any_other() -> None:
     frames = (5 + random.standard_normal((4000, 6)) * [10, 3, 1, 0.3, 0.1, 0.05]).astype(np.float32)
     scaling = Scaling.of(frames)
     bare = scaling.frames(scaling.numbers(frames), denormalise=False)
-    np.testing.assert_allclose(bare.std(axis=0), 1.0, rtol=1e-3)
-    np.testing.assert_allclose(bare.mean(axis=0), 0.0, atol=1e-3)
+    # all together as loud as they were
+    np.testing.assert_allclose(bare.std(axis=0), np.sqrt(np.mean(scaling.deviation**2)), rtol=1e-3)
+    np.testing.assert_allclose(bare.mean(axis=0), 0.0, atol=5e-3)
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,13 +1,15 @@
 """Sound from magnitudes alone: the phases are found by going back and forth between spectra and samples.
 
 Griffin and Lim, "Signal estimation from modified short-time Fourier transform" (1984), with the momentum of Perraudin,
-Balazs and Søndergaard, "A fast Griffin-Lim algorithm" (2013).
+Balazs and Søndergaard, "A fast Griffin-Lim algorithm" (2013), beginning with the phases that the magnitudes' own slopes
+ask for (`wavewright.audio.phase_gradient`) instead of random ones.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from wavewright.audio.phase_gradient import phases
 from wavewright.audio.recording import FloatArray
 from wavewright.audio.spectra import istft, stft
 
@@ -19,14 +21,14 @@ def griffin_lim(
     hop: int,
     time: int,
     *,
-    rounds: int = 32,
+    rounds: int = 8,
     seed: int = 0,
     known: FloatArray | None = None,
 ) -> FloatArray:
     """Samples ``(time,)`` whose `wavewright.audio.spectra.stft` has about these magnitudes ``(bins, frames)``.
 
     ``known`` ``(k,)`` are the first samples where they are fixed already: the rest goes on from them, so that long
-    sounds can be made piece by piece. Without them the phases start from random ones.
+    sounds can be made piece by piece. ``seed`` is of the phases of what is too quiet to ask for any.
 
     Example:
         >>> x = np.sin(np.arange(4000) / 5).astype(np.float32)
@@ -40,7 +42,9 @@ def griffin_lim(
     """
     n_fft = 2 * (magnitude.shape[0] - 1)
     known = np.zeros(0, np.float32) if known is None else known
-    turns = np.random.default_rng(seed).uniform(0, 2 * np.pi, magnitude.shape)
+    settled = max(0, known.size // hop - n_fft // (2 * hop))  # frames that end within what is known
+    heard = np.angle(stft(known, n_fft, hop)[:, :settled]) if settled else None
+    turns = phases(magnitude, hop, seed=seed, known=heard)
     spectra = (magnitude * np.exp(1j * turns)).astype(np.complex64)
     before = np.zeros_like(spectra)
     for _ in range(rounds):

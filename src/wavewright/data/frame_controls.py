@@ -11,10 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
 from wavewright.data.controls import since_onset
 
+AGE_CHANNELS = 24
+"""Smooth bumps over the age of a sound, evenly in its logarithm: a network finds its moment among them at once."""
 BEATS_A_BAR = 4
 BEAT_CHANNELS = 4
 
@@ -70,13 +73,23 @@ class FrameControls:
     @property
     def count(self) -> int:
         """Channels."""
-        return len(self.still) + (self.age is not None) + (BEAT_CHANNELS if self.beat is not None else 0)
+        return len(self.still) + AGE_CHANNELS * (self.age is not None) + (BEAT_CHANNELS if self.beat is not None else 0)
 
     def signal(self, first: int, count: int) -> FloatArray:
         """Controls ``(channels, count)`` of the frames from ``first`` on."""
         parts = [np.repeat(self.still[:, None], count, axis=1)]
         if self.age is not None:
-            parts.append(since_onset(np.maximum(0, np.arange(first, first + count)) * self.age)[np.newaxis])
+            parts.append(ages(np.maximum(0, np.arange(first, first + count)) * self.age))
         if self.beat is not None:
             parts.append(self.beat.signal(first, count))
         return np.concatenate(parts)
+
+
+def ages(seconds: NDArray[np.float64]) -> FloatArray:
+    """Ages ``(n,)`` as bumps ``(AGE_CHANNELS, n)``: neighbours cross at six tenths, so that every age lights up a few.
+
+    >>> ages(np.array([0.0, 1.0])).argmax(axis=0).tolist()
+    [0, 15]
+    """
+    place = since_onset(seconds) * (AGE_CHANNELS - 1)
+    return np.exp(-0.5 * np.square(place - np.arange(AGE_CHANNELS)[:, None])).astype(np.float32)

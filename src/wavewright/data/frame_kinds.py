@@ -1,11 +1,11 @@
-"""Five ways to cut sound into frames of numbers, and the way back: what a frame generator hears and says.
+"""Six ways to cut sound into frames of numbers, and the way back: what a frame generator hears and says.
 
 - `RawFrames`: the samples themselves. Lossless; what does not fit at a joint clicks, unless frames are told a little
   longer than they last and fade into one another.
 - `SpectrumFrames`: each block's Fourier transform, real and imaginary parts side by side. Lossless, clicks as well.
 - `MdctFrames`: the modified cosine transform. Lossless, and overlapping, so that nothing clicks.
-- `MelFrames`, `CepstrumFrames`: log-mel levels and their cosine transform (MFCC). Without phases, which
-  `wavewright.audio.griffin_lim` makes up.
+- `LevelFrames`: the levels of all bins of a spectrum; `MelFrames`, `CepstrumFrames`: log-mel levels and their cosine
+  transform (MFCC). Without phases, which `wavewright.audio.griffin_lim` finds again: nothing hisses or clicks.
 
 Frames are ``(frames, size)`` float32. The way back goes block by block: a `Synthesiser` takes frames as they come.
 """
@@ -26,14 +26,15 @@ from wavewright.audio.recording import FloatArray
 from wavewright.audio.spectra import mel_matrix, stft
 from wavewright.errors import SettingsError
 
-FRAME_KINDS = ("mdct", "raw", "fft", "log-mel", "mfcc")
+FRAME_KINDS = ("levels", "mdct", "raw", "fft", "log-mel", "mfcc")
 
 QUIETEST = 1e-5
 """Magnitude in a mel band below which nothing is told apart: about −100 dB."""
 
-_OVERLAP = 4  # windows of the kinds without phases are so many hops long
+_OVERLAP = 4  # windows of the mel kinds are so many hops long
+_FINE = 8  # and those of `LevelFrames`
 _PIECE = 64  # frames whose phases are found together
-_KNOWN = 8  # frames before them that are heard already
+_KNOWN = 16  # frames before them that are heard already
 
 
 class Synthesiser(Protocol):
@@ -104,6 +105,8 @@ def frame_kind(
         return SpectrumFrames(hop)
     if name == "mdct":
         return MdctFrames(hop, max(2, faded))
+    if name == "levels":
+        return LevelFrames(hop)
     mel = MelFrames(hop, rate, bands)
     return mel if name == "log-mel" else CepstrumFrames(mel, coefficients)
 
@@ -242,6 +245,30 @@ class _Overlapping:
         return np.asarray(y, np.float32).ravel()[skipped:]
 
 
+class LevelFrames:
+    """Natural logarithms of the magnitudes of all bins, `QUIETEST` at least: frame k is centred on sample k · hop."""
+
+    linear = False
+    overlap = _FINE // 2
+
+    def __init__(self, hop: int) -> None:
+        self.hop, self.n_fft = hop, _FINE * hop
+        self.size = self.n_fft // 2 + 1
+        self._scale = 4 / self.n_fft  # a sine of full scale reads about 1
+
+    def analyse(self, x: FloatArray) -> FloatArray:
+        spectra = np.abs(stft(x, self.n_fft, self.hop))
+        return np.log(np.maximum(spectra * np.float32(self._scale), np.float32(QUIETEST))).T.astype(np.float32)
+
+    def magnitudes(self, frames: FloatArray) -> FloatArray:
+        """Magnitudes ``(bins, frames)`` of these levels; what lies at the floor is silence."""
+        loud = np.exp(np.minimum(frames, 2.0).astype(np.float64))  # a generator gone astray shall not overflow
+        return np.asarray(np.where(frames > np.log(QUIETEST) + 0.1, loud / self._scale, 0.0).T, np.float32)
+
+    def synthesiser(self) -> Synthesiser:
+        return _Phased(self.hop, _FINE, self.magnitudes)
+
+
 class MelFrames:
     """Natural logarithms of the magnitudes in ``bands`` of the mel scale, `QUIETEST` at least."""
 
@@ -279,7 +306,7 @@ class MelFrames:
         return np.asarray(np.sqrt(power) / self._scale, np.float32)
 
     def synthesiser(self) -> Synthesiser:
-        return _Phased(self, self.magnitudes)
+        return _Phased(self.hop, _OVERLAP, self.magnitudes)
 
 
 class CepstrumFrames:
@@ -295,7 +322,7 @@ class CepstrumFrames:
         return np.asarray(dct(self.mel.analyse(x), axis=1, norm="ortho")[:, : self.size], np.float32)
 
     def synthesiser(self) -> Synthesiser:
-        return _Phased(self.mel, self._magnitudes)
+        return _Phased(self.hop, _OVERLAP, self._magnitudes)
 
     def _magnitudes(self, frames: FloatArray) -> FloatArray:
         levels = idct(np.pad(frames, ((0, 0), (0, self.mel.size - self.size))), axis=1, norm="ortho")
@@ -305,8 +332,8 @@ class CepstrumFrames:
 class _Phased:
     """Finds phases for magnitudes piece by piece, each piece going on from the sound of the one before."""
 
-    def __init__(self, mel: MelFrames, magnitudes: Callable[[FloatArray], FloatArray]) -> None:
-        self._hop, self._magnitudes = mel.hop, magnitudes
+    def __init__(self, hop: int, overlap: int, magnitudes: Callable[[FloatArray], FloatArray]) -> None:
+        self._hop, self._overlap, self._magnitudes = hop, overlap, magnitudes
         self._waiting: list[NDArray[np.float32]] = []
         self._context: FloatArray | None = None  # magnitudes (bins, frames) heard already
         self._heard = np.zeros(0, np.float32)  # their samples
@@ -314,19 +341,19 @@ class _Phased:
     def push(self, frames: FloatArray, last: bool = False) -> FloatArray:
         self._waiting += list(frames)
         made = []
-        while len(self._waiting) >= _PIECE + _OVERLAP or (last and self._waiting):
-            closing = last and len(self._waiting) < _PIECE + _OVERLAP
+        while len(self._waiting) >= _PIECE + self._overlap or (last and self._waiting):
+            closing = last and len(self._waiting) < _PIECE + self._overlap
             made.append(self._piece(closing))
         return np.concatenate(made) if made else np.zeros(0, np.float32)
 
     def _piece(self, closing: bool) -> FloatArray:
         """The next `_PIECE` frames' sound, the frames behind them heard for their phases; or all the rest."""
-        some = np.stack(self._waiting[: _PIECE + _OVERLAP])
+        some = np.stack(self._waiting[: _PIECE + self._overlap])
         new = self._magnitudes(some)
         context = np.zeros((new.shape[0], 0), np.float32) if self._context is None else self._context
         whole = np.concatenate([context, new], axis=1)
         time = (whole.shape[1] - 1) * self._hop
-        if time <= 0:
+        if new.shape[1] < 2:
             self._waiting = []
             return np.zeros(0, np.float32)
         y = griffin_lim(whole, self._hop, time, known=self._heard)

@@ -47,8 +47,11 @@ class Scaling:
     levels: FloatArray
 
     @classmethod
-    def of(cls, frames: FloatArray, components: int = 0) -> Scaling:
-        """What ``frames`` ``(count, features)`` are like; ``components`` of them, or 0 for the features themselves."""
+    def of(cls, frames: FloatArray, components: int = 0, bands: int = NOISE_BANDS) -> Scaling:
+        """What ``frames`` ``(count, features)`` are like; ``components`` of them, or 0 for the features themselves.
+
+        What the components leave is told in so many ``bands``; with 0 of them it is left away.
+        """
         features = frames.shape[1]
         mean, deviation = frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64)
         whole = not 0 < components < features
@@ -60,8 +63,10 @@ class Scaling:
         axes = vectors[:, ::-1][:, :components].T
         axes = axes * np.sign(axes[np.arange(components), np.abs(axes).argmax(axis=1)])[:, None]  # one of two, always
         widths = np.sqrt(np.maximum(squares[::-1][:components], max(1e-4 * float(squares[-1]), 1e-12)))
-        left = _levels(np.asarray(scaled - scaled @ axes.T @ axes, np.float32))
-        levels = np.stack([left.mean(axis=0), np.maximum(left.std(axis=0), 0.1)])
+        levels = np.zeros((2, 0))
+        if bands:
+            left = _levels(np.asarray(scaled - scaled @ axes.T @ axes, np.float32), bands)
+            levels = np.stack([left.mean(axis=0), np.maximum(left.std(axis=0), 0.1)])
         return cls(*_floats(mean, deviation, axes, widths, levels))
 
     @property
@@ -80,7 +85,10 @@ class Scaling:
         if self.whole:
             return np.asarray(scaled, np.float32)
         found = scaled @ self.axes.T
-        left = (_levels(scaled - found @ self.axes) - self.levels[0]) / self.levels[1]
+        bands = self.levels.shape[1]
+        if not bands:
+            return np.asarray(found / self.widths, np.float32)
+        left = (_levels(scaled - found @ self.axes, bands) - self.levels[0]) / self.levels[1]
         return np.concatenate([found / self.widths, left], axis=-1, dtype=np.float32)
 
     def frames(self, numbers: FloatArray, noise: FloatArray | None = None, *, denormalise: bool = True) -> FloatArray:
@@ -93,7 +101,7 @@ class Scaling:
         if not self.whole:
             count = len(self.axes)
             scaled = (numbers[..., :count] * self.widths) @ self.axes
-            if noise is not None:
+            if noise is not None and self.levels.shape[1]:
                 left = numbers[..., count:] * self.levels[1] + self.levels[0]
                 louder = np.sqrt(np.maximum(np.exp(2 * np.minimum(left, 5.0)) - QUIET**2, 0.0))
                 edges = _edges(self.axes.shape[1], self.levels.shape[1])
@@ -105,9 +113,9 @@ class Scaling:
         return np.asarray(scaled * np.sqrt(np.mean(np.square(self.deviation))), np.float32)
 
 
-def _levels(left: NDArray[Any]) -> FloatArray:
+def _levels(left: NDArray[Any], bands: int) -> FloatArray:
     """Natural logarithms of the RMS of what is left ``(…, features)`` in each band, `QUIET` at least."""
-    edges = _edges(left.shape[-1], min(NOISE_BANDS, left.shape[-1]))
+    edges = _edges(left.shape[-1], min(bands, left.shape[-1]))
     squares = np.add.reduceat(np.square(left), edges[:-1], axis=-1) / np.diff(edges)
     return np.asarray(0.5 * np.log(squares + QUIET**2), np.float32)
 

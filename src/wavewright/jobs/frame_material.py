@@ -14,10 +14,10 @@ from wavewright.audio.recording import FloatArray
 from wavewright.data.character import BANDS, Character
 from wavewright.data.character import FRAMES as MOMENTS
 from wavewright.data.corpus import Sound
-from wavewright.data.frame_controls import Beat, FrameControls
+from wavewright.data.frame_controls import AGE_CHANNELS, BEAT_CHANNELS, Beat, FrameControls
 from wavewright.data.frame_gain import Gain
 from wavewright.data.frame_kinds import FrameKind, frame_kind
-from wavewright.data.frame_scaling import Scaling
+from wavewright.data.frame_scaling import NOISE_BANDS, Scaling
 from wavewright.data.frames import Cutting, Frames, count_of, cut
 from wavewright.data.residual_kmeans import residual_codebooks
 from wavewright.errors import DataError
@@ -154,7 +154,9 @@ def fitted(material: Material, told: GenerateSettings) -> FrameMaterial:
     material.corpus.refuse_shorter(2 * kind.hop + 1, f"a frame network with frames of {kind.hop} samples")
     sounds = [material.sound(sound) for sound in material.learned]
     gain = _gain(sounds, kind, settings, rate)
-    scaling = Scaling.of(_some_frames(sounds, kind, gain), settings.components)
+    # what components of levels leave is no noise: it is how a spectrum's peaks and hollows differ from the usual ones
+    bands = NOISE_BANDS if kind.linear else 0
+    scaling = Scaling.of(_some_frames(sounds, kind, gain), settings.components, bands)
     numbers = min(settings.character, len(sounds) // 4)
     character = Character.of(_evenly(sounds, MOST_CHARACTERS), rate, numbers) if numbers else None
     cutting = Cutting(kind, gain, scaling, settings.heard)
@@ -178,7 +180,7 @@ def new_network(measured: FrameMaterial, told: GenerateSettings) -> FrameGenerat
         components=len(cutting.scaling.axes),
         bands=cutting.scaling.levels.shape[1],
         heard=settings.heard,
-        controls=len(measured.classes) + numbers + told.onset + 4 * beat,
+        controls=len(measured.classes) + numbers + AGE_CHANNELS * told.onset + BEAT_CHANNELS * beat,
         mixtures=settings.mixtures if told.network == "frame-mixture" else 0,
         codebooks=settings.codebooks if told.network == "frame-tokens" else 0,
         tokens=settings.tokens if told.network == "frame-tokens" else 0,
@@ -195,7 +197,9 @@ def new_network(measured: FrameMaterial, told: GenerateSettings) -> FrameGenerat
         measures |= {"characters": found, "character_mean": character.mean, "character_axes": character.axes}
     for name, value in measures.items():
         getattr(network, name).copy_(torch.from_numpy(np.ascontiguousarray(value)))
-    if isinstance(network, FrameMixture):
+    if not settings.feedback:
+        network.deafen()
+    elif isinstance(network, FrameMixture):
         network.begin_straight(*_pairs(measured.frames(_evenly(measured.material.learned, 256))))
     if isinstance(network.distribution, ResidualCodes):
         frames = _some_frames(learned, cutting.kind, cutting.gain)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wavewright.settings import setting
 
-FRAME_KINDS = ("mdct", "raw", "fft", "log-mel", "mfcc")
+FRAME_KINDS = ("levels", "mdct", "raw", "fft", "log-mel", "mfcc")
 STARTS = ("none", "corpus", "mix")
 MEMORIES = ("growing", "fixed", "sliding", "trimmed")
 HIGHEST_FRAME_RATE = 22_050
@@ -30,6 +30,11 @@ class FrameSettings:
         "frame networks: principal components kept of a frame, what they leave told as noise; 0 for all",
         low=0,
         high=4096,
+    )
+    feedback: bool = setting(
+        True,
+        "frame networks: hear the frames before; without (--no-feedback) a sound follows from its character, its age "
+        "and what is drawn alone, and no error can grow",
     )
     heard: int = setting(4, "frame networks: frames heard beside the memory", low=1, high=16)
     mixtures: int = setting(2, "frame-mixture: normal distributions in the mixture", low=1, high=64)
@@ -73,6 +78,13 @@ class FrameSampleSettings:
     )
     memory_frames: int = setting(64, "frame networks: how many frames the memory reaches", low=1, high=1_000_000)
     past_end: bool = setting(False, "frame networks: go on when the sound is over, as long as asked")
+
+
+def one_shots() -> FrameSettings:
+    """What suits one-shots: the levels of a fine spectrum, which follow from a sound's character and its age alone."""
+    return FrameSettings(
+        frames="levels", feedback=False, components=64, heard=1, mixtures=1, character=12, input_noise=0.0
+    )
 
 
 def document_recipe() -> FrameSettings:

@@ -63,9 +63,12 @@ class FrameTask:
         chunk = FrameChunk(*batch)
         state = continued(self.state, self.generator.init_state(len(chunk.x)), chunk.fresh)
         x = chunk.x
-        if self.settings.frame.own_frames > 0:
+        if not self.settings.frame.feedback:
+            told = self.generator.config.heard * self.generator.config.numbers
+            x = torch.cat([torch.zeros_like(x[:, :told]), x[:, told:]], dim=1)
+        elif self.settings.frame.own_frames > 0:
             x = self._own(x, state)
-        if self.settings.frame.input_noise > 0:
+        if self.settings.frame.feedback and self.settings.frame.input_noise > 0:
             x = self._noisy(x)
         y, after = self.generator(x, state)
         self.state = tuple(part.detach() for part in after)

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wavewright.errors import SettingsError
-from wavewright.jobs.frame_settings import HIGHEST_FRAME_RATE, FrameSampleSettings, FrameSettings, document_recipe
+from wavewright.jobs.frame_settings import (
+    HIGHEST_FRAME_RATE,
+    FrameSampleSettings,
+    FrameSettings,
+    document_recipe,
+    one_shots,
+)
 from wavewright.nets.names import FRAME_NAMES, GENERATOR_NAMES
 from wavewright.settings import setting
 from wavewright.train.settings import TrainSettings
@@ -113,7 +119,8 @@ def settings_for(network: str, size: int | None = None) -> GenerateSettings:
         rate = WIDE_RATE / size
         return replace(plain, train=replace(plain.train, learning_rate=rate))
     if network in FRAME_NAMES:
-        frame = document_recipe() if network == "frame-lstm" else FrameSettings()
+        recipes = {"frame-lstm": document_recipe, "frame-mixture": one_shots}
+        frame = recipes.get(network, FrameSettings)()
         return GenerateSettings(
             network=network,
             onset=network != "frame-lstm",

@@ -52,6 +52,10 @@ class FrameGenerator(Network):
         ``(batch, …)``."""
         return y[:, :-1], y[:, -1]
 
+    def deafen(self) -> None:
+        """Hear nothing of the frames before."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how")
+
     def init_state(self, batch: int) -> State:
         """The state before any frame."""
         raise NotImplementedError(f"{type(self).__name__} does not say its first state")

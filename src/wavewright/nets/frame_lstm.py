@@ -50,6 +50,11 @@ class FrameLSTM(FrameGenerator):
         self.register_buffer("character_mean", torch.zeros(config.profile))
         self.register_buffer("character_axes", torch.zeros(config.character, config.profile))
 
+    @torch.no_grad()
+    def deafen(self) -> None:
+        """Hear nothing of the frames before: they are given no weight, and get none while they are shown as zeros."""
+        self.dense_in.weight[:, : self.config.heard * self.config.numbers] = 0.0
+
     def _distribution(self, config: FrameLSTMConfig) -> FrameDistribution:
         return Point(config.numbers)
 
