@@ -148,6 +148,7 @@ def test_files_for_players_hold_one_channel(runs: dict[str, Path], tmp_path: Pat
 def test_a_joint_twin_goes_to_onnx_whole(runs: dict[str, Path], tmp_path: Path) -> None:
     joint = twin.open_twin(runs["joint"])
     assert exporting.suggested(joint) == "--to onnx -o TWIN.onnx"
+    assert twin.describe(runs["joint"])["channels"] == 2
     exporting.export(joint, tmp_path / "joint.onnx", "onnx")
     x = noise(0.2, 6)
     again = twin.play(twin.open_twin(tmp_path / "joint.onnx").network, x)

@@ -159,6 +159,8 @@ def describe(path: Path) -> dict[str, Any]:
         "latency": twin.network.latency,
         "rate": twin.rate,
     }
+    if network.out_channels > 1:
+        facts["channels"] = network.out_channels
     if twin.knobs:
         facts["knobs"] = ", ".join(map(str, twin.knobs))
     if twin.sizes:
