@@ -45,14 +45,14 @@ Defect = Callable[[FloatArray, np.random.Generator], FloatArray]
 def hum(x: FloatArray, random: np.random.Generator) -> FloatArray:
     """A tone that comes back behind the sound."""
     t = np.arange(x.size) / x.size
-    return x + 0.2 * t**4 * np.sin(2 * np.pi * 55 * np.arange(x.size) / RATE)
+    return np.asarray(x + 0.2 * t**4 * np.sin(2 * np.pi * 55 * np.arange(x.size) / RATE), np.float32)
 
 
 DEFECTS: dict[str, Defect] = {
-    "noise at -40 dB": lambda x, random: x + 0.01 * random.standard_normal(x.size),
+    "noise at -40 dB": lambda x, random: np.asarray(x + 0.01 * random.standard_normal(x.size), np.float32),
     "a rising hum": hum,
     "attack in 30 ms": lambda x, random: x * np.minimum(1, np.arange(x.size) / (0.03 * RATE)),
-    "decay twice as fast": lambda x, random: x * np.exp(-14 * np.arange(x.size) / RATE),
+    "decay twice as fast": lambda x, random: np.asarray(x * np.exp(-14 * np.arange(x.size) / RATE), np.float32),
     "clipped softly": lambda x, random: 0.8 * np.tanh(10 * x),
 }
 

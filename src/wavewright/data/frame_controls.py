@@ -92,4 +92,4 @@ def ages(seconds: NDArray[np.float64]) -> FloatArray:
     [0, 15]
     """
     place = since_onset(seconds) * (AGE_CHANNELS - 1)
-    return np.exp(-0.5 * np.square(place - np.arange(AGE_CHANNELS)[:, None])).astype(np.float32)
+    return np.asarray(np.exp(-0.5 * np.square(place - np.arange(AGE_CHANNELS)[:, None])), np.float32)
