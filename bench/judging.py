@@ -53,7 +53,7 @@ DEFECTS: dict[str, Defect] = {
     "a rising hum": hum,
     "attack in 30 ms": lambda x, random: x * np.minimum(1, np.arange(x.size) / (0.03 * RATE)),
     "decay twice as fast": lambda x, random: np.asarray(x * np.exp(-14 * np.arange(x.size) / RATE), np.float32),
-    "clipped softly": lambda x, random: 0.8 * np.tanh(10 * x),
+    "clipped softly": lambda x, random: np.asarray(0.8 * np.tanh(10 * x), np.float32),
 }
 
 
