@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from dataclasses import replace
 from functools import partial
@@ -253,6 +254,18 @@ def test_training_tells_what_of_a_pair_is_used_and_what_to_do_next(
     assert "note (gain=2): the wet" not in told
     assert f"wavewright export {tmp_path / 'run'} --knob gain=4 --to nam -o TWIN.nam" in told
     assert "held-out 0.5 s of every pair" in told
+
+
+@pytest.mark.parametrize("wrong", [{"pairs": 3}, {"pairs": [{"dry": "x"}]}, {"knobs": "x"}, {"knobs": [{"name": "a"}]}])
+def test_a_run_that_says_nonsense_of_its_pairs_is_refused(
+    run: Path, tmp_path: Path, wrong: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    told = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    told["extra"] |= wrong
+    (tmp_path / "run" / "run.json").write_text(json.dumps(told), encoding="utf-8")
+    assert command(["evaluate", str(tmp_path / "run")]) == 2
+    assert "run.json is damaged" in capsys.readouterr().err
 
 
 def test_what_is_opened_without_a_value_keeps_its_knobs(run: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -17,12 +18,14 @@ from wavewright.data.align import TrackDrift
 from wavewright.data.check import CLIPPED_SHARE, LOST_SHARE, PairReport, check_pair
 from wavewright.data.outages import Stretch, usable, within
 from wavewright.data.store import Store
-from wavewright.errors import DataError, PairError
+from wavewright.errors import DataError, PairError, RunError
 from wavewright.jobs.knobs import knobs_of as knobs_of
 from wavewright.jobs.layout import MONO, Layout, laid, layout_of
 from wavewright.jobs.pairs import Capture, Knob, PairFiles
 from wavewright.jobs.settings import STORE, EmulateSettings
 from wavewright.train.run import RunFolder
+
+T = TypeVar("T")
 
 TELL_SECONDS = 1.0
 """A pair whose lengths differ by less is what recording by hand gives."""
@@ -261,8 +264,28 @@ def keep(capture: Capture, pairs: Sequence[Pair], material: Material, run: RunFo
     return Store.from_recordings(run.path / STORE, tracks, [first.dry, first.wet], done=(done,), force=True)
 
 
+def _damage_told(read: Callable[[RunFolder], T]) -> Callable[[RunFolder], T]:
+    """``read`` with a sentence where run.json says what no run says of its pairs."""
+
+    @functools.wraps(read)
+    def reading(run: RunFolder) -> T:
+        try:
+            return read(run)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise RunError(
+                f"run {run}: run.json is damaged (what it says of its pairs: {error!r}); begin anew with --force"
+            ) from error
+
+    return reading
+
+
+@_damage_told
 def capture_of(run: RunFolder) -> Capture:
-    """The files that a run was begun with."""
+    """The files that a run was begun with.
+
+    Raises:
+        RunError: run.json is damaged.
+    """
     rows = run.info["extra"].get("pairs")
     if rows is None:  # a run from before there were knobs
         dry, wet = (Path(file["path"]) for file in run.info["data"])
@@ -271,11 +294,13 @@ def capture_of(run: RunFolder) -> Capture:
     return Capture(pairs, knobs_of(run))
 
 
+@_damage_told
 def material_of(run: RunFolder) -> Material:
     """What a run was begun with, from its own store.
 
     Raises:
         DataError: the store is missing or damaged.
+        RunError: run.json is.
     """
     store = Store.open(run.path / STORE)
     dry, wet = store.track("dry"), store.track("wet")
@@ -299,6 +324,7 @@ def _take(about: PairFiles, row: Mapping[str, Any], capture: Capture) -> Take:
     )
 
 
+@_damage_told
 def held_out_of(run: RunFolder) -> list[tuple[int, int]]:
     """The stretch of each pair, in samples of its tracks, that training never saw."""
     extra = run.info["extra"]

@@ -19,6 +19,9 @@ from wavewright.train import model_file
 from wavewright.train.run import RunFolder
 from wavewright.train.snapshot import set_weights
 
+MOST_SHOWN = 80
+"""Letters of a setting that an error message may show."""
+
 
 def model_of(start: Path) -> Path:
     """The model file at ``start``: the file itself, or a run's best weights.
@@ -50,9 +53,11 @@ def take_weights(network: Network, config: tuple[str, Mapping[str, Any]], start:
     different = sorted(name for name in values.keys() | saved.config.keys() if _differ(values, saved.config, name))
     if different:
         name = different[0]
+        there, here = (repr(config.get(name)) for config in (saved.config, values))
+        if max(len(there), len(here)) > MOST_SHOWN:
+            raise ModelFileError(f"{start} holds a {kind} with other {name}; ask for the same network as that run's")
         raise ModelFileError(
-            f"{start} holds a {kind} with {name} = {saved.config.get(name)!r}, here it is {values.get(name)!r}; ask "
-            "for the same network as that run's"
+            f"{start} holds a {kind} with {name} = {there}, here it is {here}; ask for the same network as that run's"
         )
     wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     if wanted != {name: tuple(value.shape) for name, value in saved.weights.items()}:
