@@ -38,7 +38,7 @@ SHOWN = (
     "rising", "tail_db", "mmd", "mmd_biased", "frechet", "attack", "decay", "crest", "centroid", "hiss", "intervals",
     "copy", "copies", "diversity",
 )  # fmt: skip
-TEMPERATURES = {"mixture": "0.1", "tokens": "0.5"}
+TEMPERATURES = {"tokens": "0.5"}
 STEPS_OF_DOCUMENT = 0.2
 """Share of the steps for the document's rows: theirs are several times as dear."""
 
@@ -75,7 +75,7 @@ def trained(sources: list[Path], run: Path, settings: GenerateSettings, steps: i
 
 def asked(row: str, opened: OpenFrames, count: int, denormalize: bool, seconds: float | None) -> SampleSettings:
     """What is drawn: the document began with a frame of the corpus and let the network run on."""
-    settings = SampleSettings(count=count, seconds=seconds, redraw=0, temperature=TEMPERATURES.get(row, "1"))
+    settings = SampleSettings(count=count, seconds=seconds, redraw=0, temperature=TEMPERATURES.get(row))
     if "MSE" in row or "denormalised" in row:
         longest = max(sound.length for sound in opened.material.learned) / opened.rate
         seconds = seconds or 1.25 * longest

@@ -23,7 +23,7 @@ from wavewright.train.settings import with_budget
 RATE = 16_000
 KICKS = 250
 NEW_KICKS, NEW_BREAKS = 16, 4
-TEMPERATURE, BREAK_TEMPERATURE = "0.1", "0.5"
+BREAK_TEMPERATURE = "0.5"
 BREAK_SECONDS, BREAK_TEMPO, BREAKS = 10.0, 96.0, 8
 
 
@@ -89,7 +89,7 @@ def kicks_demo(
     return _shown(
         folder,
         kicks_settings(),
-        SampleSettings(count=NEW_KICKS, temperature=TEMPERATURE),
+        SampleSettings(count=NEW_KICKS),
         say,
         reporter,
         minutes,

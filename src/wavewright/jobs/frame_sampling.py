@@ -24,6 +24,9 @@ from wavewright.jobs.sampling import LONGEST_JUDGED, SIDE_BY_SIDE, Count, Drawn,
 from wavewright.metrics.faults import faults_of
 from wavewright.settings import problems_of
 
+CALM = "0.1"
+"""The temperature for networks that hear no frames: what is drawn for one frame is unknown to the next."""
+
 LONGER = 1.25
 """Times the longest sound learned, the time that new ones are given to end where no length is asked for."""
 
@@ -58,7 +61,7 @@ def request(opened: OpenFrames, settings: SampleSettings) -> FrameRequest:
     asked, known = settings.frame, opened.material.corpus.labels
     points: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
     try:
-        points = temperature_points(settings.temperature)
+        points = temperature_points(settings.temperature or ("1" if opened.settings.frame.feedback else CALM))
     except SettingsError as error:
         problems += error.problems
     for name, value in (("top_k", settings.top_k), ("envelope", settings.envelope)):

@@ -68,7 +68,7 @@ def request(opened: OpenGenerator, settings: SampleSettings) -> Request:
     problems = problems_of(settings)
     points: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
     try:
-        points = temperature_points(settings.temperature)
+        points = temperature_points(settings.temperature or "1")
     except SettingsError as error:
         problems += error.problems
     if opened.network.distribution.draws > 1 and (settings.top_k or settings.top_p < 1):
