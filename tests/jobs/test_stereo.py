@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from wavewright.audio import files
 from wavewright.audio.devices import PingPong, SoftClipper
@@ -17,6 +18,8 @@ from wavewright.jobs import emulate, exporting, playing, twin, twin_report
 from wavewright.jobs.conditioning import network_for
 from wavewright.jobs.layout import Layout, laid, layout_of
 from wavewright.jobs.settings import EmulateSettings
+from wavewright.nets import standing
+from wavewright.nets.contract import Network
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget
 
@@ -153,6 +156,19 @@ def test_a_joint_twin_goes_to_onnx_whole(runs: dict[str, Path], tmp_path: Path) 
     x = noise(0.2, 6)
     again = twin.play(twin.open_twin(tmp_path / "joint.onnx").network, x)
     np.testing.assert_allclose(again, twin.play(joint.network, x), atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", ["each", "shared"])
+@pytest.mark.parametrize("name", ["a1-nano", "lstm"])
+def test_knobs_of_networks_side_by_side_stand_still(name: str, layout: str) -> None:
+    net = network_for(name, channels=2, knobs=1, layout=layout).eval()
+    x = torch.from_numpy(noise(0.05, 7))[None]  # (1, 2, time)
+    still = standing.at(net, [0.3])
+    assert isinstance(still, Network)
+    assert (still.in_channels, still.out_channels) == (2, 2)
+    with torch.no_grad():
+        turned, _ = net(torch.cat([x, torch.full_like(x[:, :1], 0.3)], dim=1))
+        np.testing.assert_allclose(still(x)[0].numpy(), turned.numpy(), atol=1e-6)
 
 
 @pytest.mark.parametrize(("network", "told"), [("a2", "choose a2-full or a2-lite"), ("conv-deconv", "looks ahead")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from wavewright.nets.plain import FloatArray, PlainNetwork
 from wavewright.nets.recurrent_config import RecurrentConfig
 
 if TYPE_CHECKING:
+    from wavewright.nets.channels import Channels
     from wavewright.nets.contract import Network
 
 
@@ -36,15 +37,31 @@ def at(net: Network | PlainNetwork, positions: Sequence[float]) -> Network | Pla
         return net
     if isinstance(net, PlainNetwork):
         return _still(net, positions)
+    from wavewright.nets.channels import Channels
     from wavewright.nets.knob_wavenet import KnobWaveNet
     from wavewright.nets.plain import plain_of
 
     if isinstance(net, KnobWaveNet):
         return net.at(positions)
+    if isinstance(net, Channels):
+        return _side_by_side(net, positions)
     plain = plain_of(net, convert=True)
     if plain is None:
         raise SettingsError([f"the knobs of a {type(net).__name__} cannot be taken out"])
     return _still(plain, positions).with_torch()
+
+
+def _side_by_side(net: Channels, positions: Sequence[float]) -> Network:
+    """The same side by side, each of them without knobs."""
+    from wavewright.nets import registry
+    from wavewright.nets.channels import Channels, ChannelsConfig
+
+    still = [cast("Network", at(cast("Network", network), positions)) for network in net.networks]
+    kind, settings = registry.config_of(still[0])
+    whole = Channels(ChannelsConfig(net.config.channels, net.config.shared, kind, settings))
+    for place, network in zip(whole.networks, still, strict=True):
+        place.load_state_dict(network.state_dict())
+    return whole.eval()
 
 
 def _still(net: PlainNetwork, positions: Sequence[float]) -> PlainNetwork:
