@@ -174,7 +174,9 @@ def train_generate(words: Sequence[str]) -> int:
     """``wavewright train generate FOLDER -o RUN``."""
     network, size = value_of(words, "--network") or "sample-wavenet", value_of(words, "--size") or ""
     known = network in {**GENERATOR_NAMES, **FRAME_NAMES}
-    start = settings_for(network, int(size) if size.isdecimal() else None) if known else GenerateSettings()
+    loops = "--on-beat" in words or value_of(words, "--beats-per-minute") is not None
+    width = int(size) if size.isdecimal() else None
+    start = settings_for(network, width, loops=loops) if known else GenerateSettings()
     kept = _kept_settings("generate", GenerateSettings, words) or start
     arguments = parse(GenerateArguments, "train generate", words, kept)
     if not arguments.sources and not arguments.resume:

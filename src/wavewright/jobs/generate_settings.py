@@ -102,10 +102,11 @@ def class_parts(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def settings_for(network: str, size: int | None = None) -> GenerateSettings:
+def settings_for(network: str, size: int | None = None, *, loops: bool = False) -> GenerateSettings:
     """The defaults that suit a network: recurrent layers learn better with Adam, SOAP's matrices being too large there.
 
-    A WaveNet wider than its own 16 channels wants a lower rate: what all channels change adds up.
+    A WaveNet wider than its own 16 channels wants a lower rate: what all channels change adds up. ``loops`` have to
+    hear what was before, and go on without an end.
 
     >>> settings_for("audio-rnn").train.optimizer, settings_for("sample-wavenet").train.optimizer
     ('adam', 'soap')
@@ -120,7 +121,7 @@ def settings_for(network: str, size: int | None = None) -> GenerateSettings:
         return replace(plain, train=replace(plain.train, learning_rate=rate))
     if network in FRAME_NAMES:
         recipes = {"frame-lstm": document_recipe, "frame-mixture": one_shots}
-        frame = recipes.get(network, FrameSettings)()
+        frame = FrameSettings(ending=False) if loops else recipes.get(network, FrameSettings)()
         return GenerateSettings(
             network=network,
             onset=network != "frame-lstm",
