@@ -47,7 +47,7 @@ def flags() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("../shared/audio/klon"), help="dry.flac, wet_gain000.flac, …")
     parser.add_argument("--minutes", type=float, default=4.0, help="of training on three positions; half for two")
     parser.add_argument("--networks", nargs="+", default=["a1-standard"], help="names, each a row")
-    parser.add_argument("--conditioning", nargs="+", default=["film"], help="concat, film; each a row")
+    parser.add_argument("--conditioning", nargs="+", default=["concat", "film"], help="concat, film; each a row")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", choices=("klon", "built-in"), help="one of the two devices")
     parser.add_argument("--keep", type=Path, help="a folder in which the runs stay")

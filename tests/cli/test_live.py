@@ -161,7 +161,7 @@ def test_ctrl_c_ends_it_with_a_summary(
 @pytest.mark.parametrize(
     ("words", "phrases"),
     [
-        ([], ["run folder or a .nam file"]),
+        ([], ["run folder or a model file"]),
         (["m.nam", "--list", "--rehearse"], ["three different things"]),
         (["m.nam", "--block", "0", "--input-gain", "99"], ["--block = 0: must be at least 1", "--input-gain = 99.0"]),
         (["nowhere.nam"], ["nowhere.nam"]),

@@ -23,8 +23,12 @@ ACT: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def network(**values: object) -> WindowRegressor:
+    """A new one begins silent; this one has something to say."""
     torch.manual_seed(3)
-    return WindowRegressor(WindowConfig(**values)).eval()  # type: ignore[arg-type]
+    net = WindowRegressor(WindowConfig(**values)).eval()  # type: ignore[arg-type]
+    last = net.matrices[-1].weight
+    torch.nn.init.normal_(last, std=last.shape[1] ** -0.5)  # type: ignore[arg-type]
+    return net
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:

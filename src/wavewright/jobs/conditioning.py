@@ -19,7 +19,7 @@ def network_for(
     name: str,
     channels: int = 1,
     knobs: int = 0,
-    conditioning: str = "film",
+    conditioning: str = "concat",
     layout: str = "joint",
     **overrides: Any,
 ) -> Network:

@@ -34,7 +34,7 @@ class EmulateSettings:
     batch: int = setting(4, "windows a step, for each process", low=1)
     validation_seconds: float = setting(9.0, "seconds at the end that training never sees", above=0.0)
     delay: int | None = setting(None, "samples by which the wet is late; found by itself where not given")
-    conditioning: str = setting("film", "how a WaveNet hears its knobs", choices=CONDITIONINGS)
+    conditioning: str = setting("concat", "how a WaveNet hears its knobs", choices=CONDITIONINGS)
     cut_off: bool = setting(
         True, "count nothing as an error that lies beyond full scale, where the converter cut the wet recording off"
     )

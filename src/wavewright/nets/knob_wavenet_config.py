@@ -23,7 +23,7 @@ class KnobWaveNetConfig:
 
     wavenet: WaveNetConfig
     knobs: int = setting(1, "how many knobs there are", low=1, high=64)
-    conditioning: str = setting("film", "how a knob is heard", choices=CONDITIONINGS)
+    conditioning: str = setting("concat", "how a knob is heard", choices=CONDITIONINGS)
     units: int = setting(0, "units of a layer between the knobs and what they do; 0 for none", low=0, high=256)
 
     def problems(self) -> list[str]:
