@@ -216,7 +216,7 @@ def compared(told: argparse.Namespace, device_name: str) -> None:
 def transferred(told: argparse.Namespace) -> None:
     """A front end learned from one low-pass, and only the middle learned for another: against beginning from nothing.
 
-    The same steps each; whole data and a quarter of it. A step counts where
+    The front end has learned for longer, which is paid once. The same steps each then; whole data and a quarter of it. A step counts where
     the error first is what beginning from nothing ends with on all the data, or ten times that.
     """
     first, second = LowPass(4_000.0, 1), LowPass(1_000.0, 2)
@@ -227,7 +227,8 @@ def transferred(told: argparse.Namespace) -> None:
     results: dict[tuple[str, str], tuple[list[dict[str, Any]], Row]] = {}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        start, _ = train(folder, sweeps(), first, "conv-deconv", 0.0, **same)
+        longer = replace(with_budget(own, steps=told.front_end_steps), validate_steps=50)
+        start, _ = train(folder, sweeps(), first, "conv-deconv", 0.0, **{**same, "train": longer})
         ways: dict[str, dict[str, Any]] = {
             "from nothing": {},
             "front end kept, middle learned": {"start_from": start, "freeze": ("frontend",)},
@@ -281,6 +282,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=list(NETWORK_NAMES), choices=list(NETWORK_NAMES))
     parser.add_argument("--device", nargs="*", default=list(DEVICES), choices=list(DEVICES))
     parser.add_argument("--again", type=int, default=4, help="how many learn from the training signal as well")
+    parser.add_argument("--front-end-steps", type=int, default=1500, help="of the front end itself")
     parser.add_argument("--transfer-steps", type=int, default=200, help="of each run with a front end; 0 for none")
     parser.add_argument("--shared", type=Path, default=Path("../shared/audio"), help="recordings to be tested on")
     parser.add_argument("--author", type=Path, help="a clone of his repository: learn from his own files instead")
