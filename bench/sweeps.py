@@ -216,8 +216,8 @@ def compared(told: argparse.Namespace, device_name: str) -> None:
 def transferred(told: argparse.Namespace) -> None:
     """A front end learned from one low-pass, and only the middle learned for another: against beginning from nothing.
 
-    The front end has learned for longer, which is paid once. The same steps each then; whole data and a quarter of it. A step counts where
-    the error first is what beginning from nothing ends with on all the data, or ten times that.
+    The front end has learned for longer, which is paid once. The same steps each then; whole data and a quarter of it.
+    A step counts where the error first is what beginning from nothing ends with on all the data, or ten times that.
     """
     first, second = LowPass(4_000.0, 1), LowPass(1_000.0, 2)
     steps = told.transfer_steps
