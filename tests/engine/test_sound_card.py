@@ -182,7 +182,8 @@ def test_a_driver_that_never_closes_is_left_alone(package: types.ModuleType, mon
     monkeypatch.setattr(package.Stream, "close", lambda self: forever.wait())
     card = opened()
     card.start(lambda heard, played, lost: None)
-    card.stop()
+    card.stop()  # and not for ever
+    assert not card.running
     forever.set()
 
 
