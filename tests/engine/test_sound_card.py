@@ -182,8 +182,10 @@ def test_a_driver_that_never_closes_is_left_alone(package: types.ModuleType, mon
     monkeypatch.setattr(package.Stream, "close", lambda self: forever.wait())
     card = opened()
     card.start(lambda heard, played, lost: None)
-    card.stop()  # and not for ever
-    assert not card.running
+    stopping = threading.Thread(target=card.stop, daemon=True)
+    stopping.start()
+    stopping.join(30)
+    assert not stopping.is_alive()  # it waited, and not for ever
     forever.set()
 
 
