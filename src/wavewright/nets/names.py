@@ -35,3 +35,19 @@ FRAME_NAMES: dict[str, str] = {
     "frame-lstm": "GRUV's: dense, stacked LSTMs, dense; predicts one frame by squared error, as ten years ago",
 }
 """The same for those that go frame by frame."""
+
+UPSAMPLER_NAMES: dict[str, str] = {
+    "spectral-upsampler": "writes the spectrum above the band frame by frame, magnitude and phase: quick, and the best",
+    "tfilm-unet": "Audio U-Net with temporal feature-wise linear modulation; --size 128 is the paper's",
+    "audio-unet": "Audio U-Net: convolutions down to a sixteenth of the rate and up again",
+    "patch-dnn": "dense layers over a patch: the plainest baseline",
+}
+"""The same for the networks that put missing bandwidth back."""
+
+IMPUTER_NAMES: dict[str, str] = {
+    "tfilm-series": "the U-Net with temporal feature-wise linear modulation, over all series at once",
+    "unet-series": "the same without modulation",
+    "series-gru": "gated recurrent units that read both ways",
+    "series-linear": "one linear filter across all series: the learned baseline",
+}
+"""The same for the networks that fill gaps in series."""

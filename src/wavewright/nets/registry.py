@@ -14,6 +14,7 @@ from typing import Any
 
 from wavewright.errors import ModelFileError, SettingsError
 from wavewright.nets.audio_rnn import AudioRNN, AudioRNNConfig
+from wavewright.nets.audio_unet import AudioUNet, AudioUNetConfig
 from wavewright.nets.channels import Channels, ChannelsConfig
 from wavewright.nets.contract import Network
 from wavewright.nets.conv_deconv import ConvDeconv, ConvDeconvConfig
@@ -25,11 +26,14 @@ from wavewright.nets.gated_wavenet import GatedWaveNet, GatedWaveNetConfig
 from wavewright.nets.knob_wavenet import KnobWaveNet
 from wavewright.nets.knob_wavenet_config import read_knob_wavenet
 from wavewright.nets.linear import Linear, LinearConfig
+from wavewright.nets.patch_dnn import PatchDNN, PatchDNNConfig
 from wavewright.nets.plain_settings import read_settings, read_wavenet, shown
 from wavewright.nets.recurrent import GRU, LSTM, RecurrentConfig
 from wavewright.nets.sample_rnn import SampleRNN, SampleRNNConfig
 from wavewright.nets.sample_wavenet import SampleWaveNet, SampleWaveNetConfig
+from wavewright.nets.series import SeriesGRU, SeriesGRUConfig, SeriesLinear, SeriesLinearConfig
 from wavewright.nets.slimmable import Slimmable, SlimmableConfig
+from wavewright.nets.spectral_upsampler import SpectralUpsampler, SpectralUpsamplerConfig
 from wavewright.nets.wavenet import WaveNet
 from wavewright.nets.wavenet_config import PRESETS
 from wavewright.nets.window_regressor import WindowConfig, WindowRegressor
@@ -66,6 +70,11 @@ KINDS: dict[str, Kind] = {
     "frame-lstm": Kind(FrameLSTM, lambda values: from_mapping(FrameLSTMConfig, values)),
     "frame-tokens": Kind(FrameTokens, lambda values: from_mapping(FrameLSTMConfig, values)),
     "frame-mixture": Kind(FrameMixture, lambda values: from_mapping(FrameLSTMConfig, values)),
+    "spectral-upsampler": Kind(SpectralUpsampler, lambda values: from_mapping(SpectralUpsamplerConfig, values)),
+    "audio-unet": Kind(AudioUNet, lambda values: from_mapping(AudioUNetConfig, values)),
+    "patch-dnn": Kind(PatchDNN, lambda values: from_mapping(PatchDNNConfig, values)),
+    "series-gru": Kind(SeriesGRU, lambda values: from_mapping(SeriesGRUConfig, values)),
+    "series-linear": Kind(SeriesLinear, lambda values: from_mapping(SeriesLinearConfig, values)),
 }
 """Every architecture, by the name that run folders keep."""
 
@@ -84,6 +93,14 @@ NETWORKS: dict[str, tuple[str, Any]] = {
     "frame-mixture": ("frame-mixture", FrameLSTMConfig(hidden_size=128, mixtures=2)),
     "frame-tokens": ("frame-tokens", FrameLSTMConfig(hidden_size=128, codebooks=4, tokens=64)),
     "frame-lstm": ("frame-lstm", FrameLSTMConfig()),
+    "spectral-upsampler": ("spectral-upsampler", SpectralUpsamplerConfig()),
+    "tfilm-unet": ("audio-unet", AudioUNetConfig()),
+    "audio-unet": ("audio-unet", AudioUNetConfig(block=0)),
+    "patch-dnn": ("patch-dnn", PatchDNNConfig()),
+    "tfilm-series": ("audio-unet", AudioUNetConfig(layers=3, filters=32, kernel_size=9, block=16, memory=512)),
+    "unet-series": ("audio-unet", AudioUNetConfig(layers=3, filters=32, kernel_size=9, block=0)),
+    "series-gru": ("series-gru", SeriesGRUConfig()),
+    "series-linear": ("series-linear", SeriesLinearConfig()),
 }
 """Name → kind and settings, for all that `build` builds."""
 

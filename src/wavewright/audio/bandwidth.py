@@ -1,0 +1,66 @@
+"""How far up the spectrum a recording goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wavewright.audio.recording import FloatArray
+from wavewright.audio.spectra import stft
+
+FRAME = 2048
+BELOW_LOUDEST = 1e-7
+"""A bin holds sound where its loudest moment lies less than 70 dB below the loudest of all bins …"""
+ABOVE_QUIETEST = 20.0
+"""… and 13 dB above its own median: noise and dither of a converter are the same at every moment."""
+
+
+class BandEdge:
+    """Finds the edge of a sound that arrives in blocks; nothing of it is kept but two spectra.
+
+    >>> rate = 16_000
+    >>> beep = np.sin(2 * np.pi * 3000 * np.arange(rate) / rate).astype(np.float32) * np.hanning(rate).astype("f4")
+    >>> edge = BandEdge(rate)
+    >>> edge.add(beep)
+    >>> 2900 < edge.hz < 3100
+    True
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._loudest = np.zeros(FRAME // 2 + 1)
+        self._logs = np.zeros(FRAME // 2 + 1)
+        self._frames = 0
+
+    def add(self, x: FloatArray) -> None:
+        """Take in ``x`` ``(time,)`` or ``(channels, time)``."""
+        for row in np.atleast_2d(x):
+            if len(row) < FRAME:
+                row = np.pad(row, (0, FRAME - len(row)))
+            X = stft(np.ascontiguousarray(row), FRAME, FRAME // 2)
+            power = (X.real.astype(np.float64) ** 2 + X.imag.astype(np.float64) ** 2)[:, 1:-1]
+            if power.shape[1] == 0:
+                continue
+            self._loudest = np.maximum(self._loudest, power.max(axis=1))
+            self._logs += np.log(power + 1e-20).sum(axis=1)
+            self._frames += power.shape[1]
+
+    @property
+    def hz(self) -> float:
+        """The highest frequency at which there is sound; 0 where there is none at all."""
+        if not self._frames or not self._loudest.max():
+            return 0.0
+        usual = np.exp(self._logs / self._frames)
+        holds = (self._loudest > BELOW_LOUDEST * self._loudest.max()) & (self._loudest > ABOVE_QUIETEST * usual)
+        places: NDArray[np.intp] = np.flatnonzero(holds)
+        return float(places[-1] * self._rate / FRAME) if len(places) else 0.0
+
+
+def band_edge(blocks: Iterable[FloatArray], rate: int) -> float:
+    """The edge in Hz of a sound in blocks ``(channels, n)``."""
+    edge = BandEdge(rate)
+    for block in blocks:
+        edge.add(block)
+    return edge.hz

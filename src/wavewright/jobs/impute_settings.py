@@ -1,0 +1,33 @@
+"""What the job impute can be told. No torch here: ``--help`` reads this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from wavewright.data.tables import TableSettings
+from wavewright.nets.names import IMPUTER_NAMES
+from wavewright.settings import setting
+from wavewright.train.settings import TrainSettings
+
+JOB = "impute"
+"""What a run of this job calls it."""
+
+SHAPES = ("mix", "points", "blocks", "series")
+
+
+@dataclass(frozen=True)
+class ImputeSettings:
+    """Gaps in series filled, learned from what is there. The defaults work untouched."""
+
+    network: str = setting("tfilm-series", "which network", choices=IMPUTER_NAMES)
+    size: int | None = setting(None, "its width: filters or units; absent for its own", low=2, high=4096)
+    layers: int | None = setting(None, "its levels or layers; absent for its own", low=1, high=16)
+    window: int = setting(256, "times in one window", low=8, high=1_000_000)
+    batch: int = setting(16, "windows a step, for each process", low=1, high=100_000)
+    hide: str = setting("mix", "what is hidden for it to guess: single points, blocks, or either", choices=SHAPES)
+    least_hidden: float = setting(0.1, "share of the given values hidden at least …", above=0.0, high=0.9)
+    most_hidden: float = setting(0.6, "… and at most, drawn for each window", above=0.0, high=0.9)
+    longest_block: int = setting(48, "times of the longest block hidden", low=2, high=100_000)
+    held_out: float = setting(0.2, "share of the times, at the end, that training never sees", above=0, high=0.9)
+    table: TableSettings = field(default_factory=TableSettings)
+    train: TrainSettings = field(default_factory=lambda: TrainSettings(optimizer="adam", learning_rate=2e-3))

@@ -1,0 +1,348 @@
+"""Upsample: full-band sounds teach a network to put missing bandwidth back.
+
+Four parts, as in every job: its settings (`wavewright.jobs.upsample_settings`), its data and its training step here,
+and its way of applying the result (`wavewright.jobs.upsampling`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wavewright import losses
+from wavewright.audio import files
+from wavewright.audio.degradation import degraded
+from wavewright.audio.recording import FloatArray, Recording
+from wavewright.data.corpus import Corpus, Labels, Sound, hold_out
+from wavewright.data.degrade import DegradedPatches, degradation_of
+from wavewright.data.split import Region
+from wavewright.data.store import Store
+from wavewright.engine.player import Player
+from wavewright.errors import DataError, RunError, SettingsError
+from wavewright.jobs.material import files_of, staged
+from wavewright.jobs.upsample_settings import JOB, STORE, UpsampleSettings, low_rate_of
+from wavewright.metrics import spectral
+from wavewright.nets import registry
+from wavewright.nets.contract import Network
+from wavewright.settings import problems_of, to_mapping
+from wavewright.train.distributed import choose_device
+from wavewright.train.loop import Outcome
+from wavewright.train.loop import train as run_training
+from wavewright.train.progress import Reporter
+from wavewright.train.run import RunFolder, own_rank, refuse_place
+from wavewright.train.settings import budget_problems
+
+VALIDATED_SECONDS = 40.0
+"""How much held-out sound training listens to at each validation; `wavewright evaluate` hears all."""
+
+PREVIEW_SECONDS = 5.0
+KEPT_BAND = 0.8
+"""Of half the low rate: up to here decimation filters take nothing away."""
+
+FRAME_SECONDS = 0.032
+SNR_WORTH = 0.1
+"""Of the perceptual figure: what one dB of SNR is worth in LSD10."""
+
+
+# ── data ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Material:
+    """Full-band sounds: which are learned from, which held out, and the low rate in Hz."""
+
+    corpus: Corpus
+    learned: tuple[Sound, ...]
+    held_out: tuple[Sound, ...]
+    low_rate: int
+
+    @property
+    def rate(self) -> int:
+        """The full rate in Hz."""
+        return self.corpus.rate
+
+    def sound(self, sound: Sound) -> FloatArray:
+        """The samples of one sound ``(time,)``, mapped from the disk."""
+        return self.corpus.track[0, sound.start : sound.start + sound.length]
+
+    def moved(self, folder: Path) -> Material:
+        """The same, its store now at ``folder``."""
+        return replace(self, corpus=replace(self.corpus, store=Store.open(folder)))
+
+
+def prepare(
+    sources: Sequence[Path],
+    store: Path,
+    settings: UpsampleSettings,
+    progress: Callable[[int, int], None] | None = None,
+) -> Material:
+    """Lay the sounds down as a store, at the full rate, and hold some of them out.
+
+    Raises:
+        AudioFileError, DataError: nothing that can be learned; files below the full rate, unless they are allowed.
+        SettingsError: a factor that leaves no band.
+    """
+    if settings.rate is not None:
+        low_rate_of(settings, settings.rate)
+    corpus = Corpus.create(store, sources, rate=settings.rate, labels=Labels("folder"), force=True, progress=progress)
+    return material_of(corpus, settings)
+
+
+def material_of(corpus: Corpus, settings: UpsampleSettings) -> Material:
+    """The corpus split by files or by folders."""
+    below = [item for item in corpus.store.items if item.rate < corpus.rate]
+    if below and not settings.allow_upsampled:
+        raise DataError(
+            f"{len(below)} of {len(corpus.store.items)} files are below the full rate of {corpus.rate} Hz, the first "
+            f"{below[0].path} at {below[0].rate} Hz: they have nothing to teach up there; leave them out, choose a "
+            "lower --rate, or pass --allow-upsampled"
+        )
+    learned, held_out = _split(corpus, settings)
+    return Material(corpus, learned, held_out, low_rate_of(settings, corpus.rate))
+
+
+def _split(corpus: Corpus, settings: UpsampleSettings) -> tuple[tuple[Sound, ...], tuple[Sound, ...]]:
+    if settings.split == "file":
+        # a speaker's folder is no reason to hold one of hers out more than another
+        plain = tuple(replace(sound, label=None) for sound in corpus.sounds)
+        return hold_out(plain, settings.held_out, settings.train.seed, settings.held_out_names)
+    folders = corpus.labels
+    if len(folders) < 2:
+        raise DataError(f"all sounds lie in one folder, {folders[0]}: nothing is left to hold out; choose --split file")
+    if settings.held_out_names is not None:
+        chosen = {name for name in folders if fnmatchcase(name, settings.held_out_names)}
+    else:
+        order = np.random.default_rng([settings.train.seed, len(folders)]).permutation(len(folders))
+        chosen = {folders[place] for place in order[: max(1, round(settings.held_out * len(folders)))]}
+    if not 0 < len(chosen) < len(folders):
+        raise DataError(
+            f"{settings.held_out_names!r} holds {len(chosen)} of {len(folders)} folders out ({', '.join(folders[:4])}…); "
+            "it must be some of them and leave others to learn from"
+        )
+    return (
+        tuple(sound for sound in corpus.sounds if sound.label not in chosen),
+        tuple(sound for sound in corpus.sounds if sound.label in chosen),
+    )
+
+
+# ── network ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def new_network(settings: UpsampleSettings, rate: int, low_rate: int) -> Network:
+    """The network of these settings between two rates, its first weights drawn from their seed alone.
+
+    Raises:
+        SettingsError: the network has no such size.
+    """
+    torch.manual_seed(settings.train.seed)
+    kind, _ = registry.NETWORKS[settings.network]
+    asked: dict[str, int | float | None]
+    if kind == "spectral-upsampler":
+        n_fft = 1 << round(np.log2(FRAME_SECONDS * rate))
+        edge = low_rate / rate
+        fixed = {"n_fft": n_fft, "hop": n_fft // 4, "low": KEPT_BAND * edge, "high": edge}
+        asked = {"channels": settings.size, "blocks": settings.layers, **fixed}
+    elif kind == "audio-unet":
+        asked = {"filters": settings.size, "layers": settings.layers}
+        if settings.network == "tfilm-unet":
+            asked["block"] = settings.pool
+    else:
+        asked = {"hidden": settings.size, "layers": settings.layers}
+    return registry.build(settings.network, **{name: value for name, value in asked.items() if value is not None})
+
+
+# ── training step ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class UpsampleTask:
+    """What the training loop asks of this job: patches without and with their upper band, the loss, the figures."""
+
+    goal = "distance"
+
+    def __init__(self, network: Network, material: Material, settings: UpsampleSettings) -> None:
+        self.network, self.material, self.settings = network, material, settings
+        spectral_net = settings.network == "spectral-upsampler"
+        patch = settings.patch or (16_384 if spectral_net else 8_192)
+        patch = -(-patch // network.multiple) * network.multiple
+        self.edge = min(patch // 8, round(0.05 * material.rate))  # what a patch's own ends spoil is not learned from
+        batch = settings.batch or 8
+        long_enough = [sound for sound in material.learned if sound.length >= patch]
+        if not long_enough:
+            longest = max(material.learned, key=lambda sound: sound.length)
+            raise DataError(
+                f"all {len(material.learned)} sounds are shorter than a patch of {patch} samples "
+                f"({patch / material.rate:.3g} s): the longest is {longest.path} with {longest.length}; choose a "
+                "shorter --patch, or give longer sounds"
+            )
+        regions = [Region(sound.start, sound.start + sound.length) for sound in long_enough]
+        self.patches = DegradedPatches(
+            material.corpus.track,
+            regions,
+            rate=material.rate,
+            low_rate=material.low_rate,
+            kind=settings.degrade,
+            batch=batch,
+            length=patch,
+            hop=settings.stride or patch // 2,
+            share=settings.share,
+            seed=settings.train.seed,
+        )
+        self.steps_per_epoch = max(1, self.patches.count // batch)
+        self.heard = _some(material.held_out, material.rate)
+
+    def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, ...]:
+        """Patches ``(batch, 1, patch)`` as a low rate leaves them, and as they were."""
+        return self.patches.batch(step, rank, world)
+
+    def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
+        """Relative squared error; with the distance of the spectra where the aim is the ear."""
+        low, full = batch
+        y, _ = self.network(low, None)
+        inside = slice(self.edge, full.shape[-1] - self.edge)
+        y, full = y[..., inside], full[..., inside]
+        error = 10 * losses.esr(y, full, floor=1e-5)
+        if self.settings.aim == "fidelity":
+            return error
+        return error + 0.3 * losses.log_spectral_distance(y, full)
+
+    def validate(self) -> dict[str, float]:
+        """SNR and LSD10 over held-out sounds, whole; ``distance`` is what the aim makes of them."""
+        snr, lsd10 = [], []
+        for number, sound in enumerate(self.heard):
+            full = np.array(self.material.sound(sound))
+            low = degraded(full, self.material.rate, self.material.low_rate, self._degradation(number))
+            y = play(self.network, low)
+            snr.append(10 * np.log10(np.square(full).sum() / max(float(np.square(full - y).sum()), 1e-12)))
+            lsd10.append(spectral.lsd10(y, full))
+        figures = {"snr": float(np.mean(snr)), "lsd10": float(np.mean(lsd10))}
+        aim = -figures["snr"] if self.settings.aim == "fidelity" else figures["lsd10"] - SNR_WORTH * figures["snr"]
+        return {"distance": aim, **figures}
+
+    def _degradation(self, number: int):  # type: ignore[no-untyped-def]
+        return degradation_of(self.settings.degrade, [self.settings.train.seed, 0xE7A1, number])
+
+    def preview(self, path: Path) -> None:
+        """A held-out sound, its band lost and put back."""
+        full = np.array(self.material.sound(self.heard[0]))[: round(PREVIEW_SECONDS * self.material.rate)]
+        low = degraded(full, self.material.rate, self.material.low_rate, self._degradation(0))
+        files.write(path, Recording(play(self.network, low)[np.newaxis], self.material.rate), force=True)
+
+
+def play(network: Network, low: FloatArray) -> FloatArray:
+    """What ``network`` makes of a sound ``(time,)`` at the full rate whose band is missing."""
+    player = Player(network)
+    out = np.concatenate([player.process(low[np.newaxis]), player.flush()], axis=1)
+    return out[0, player.latency :]
+
+
+def _some(sounds: Sequence[Sound], rate: int) -> tuple[Sound, ...]:
+    """Sounds from all over the list, `VALIDATED_SECONDS` of them together."""
+    total = sum(sound.length for sound in sounds)
+    count = max(1, round(min(1.0, VALIDATED_SECONDS * rate / max(1, total)) * len(sounds)))
+    return tuple(sounds[index] for index in np.linspace(0, len(sounds) - 1, count).round().astype(int))
+
+
+# ── a run, from its beginning or from where it stopped ────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A run that is about to train."""
+
+    run: RunFolder
+    task: UpsampleTask
+
+
+def begin(
+    sources: Sequence[Path],
+    folder: Path,
+    settings: UpsampleSettings,
+    reporter: Reporter,
+    *,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Begun:
+    """Lay down the sounds in ``sources`` (files, folders, or a store) in a new run at ``folder``.
+
+    Raises:
+        WavewrightError: whatever is wrong with settings, sounds or folder.
+    """
+    refuse_settings(settings)
+    refuse_place(folder, force=force)
+    with staged(folder) as place:
+        material = prepare(sources, place, settings, progress)
+        reporter.say(
+            f"{len(material.corpus.sounds)} sounds, {material.corpus.seconds:.1f} s at {material.rate} Hz; "
+            f"{len(material.held_out)} of them are held out; from {material.low_rate} Hz"
+        )
+        if material.corpus.skipped:
+            skipped = material.corpus.skipped
+            reporter.say(f"note: {len(skipped)} files left out; the first: {skipped[0].why}")
+        network = new_network(settings, material.rate, material.low_rate)
+        task = UpsampleTask(network, material, settings)
+        run = RunFolder.create(
+            folder,
+            job=JOB,
+            settings=to_mapping(settings),
+            network=registry.config_of(network),
+            rate=material.rate,
+            data=files_of(sources),
+            extra={
+                "sources": [str(source.resolve()) for source in sources],
+                "low_rate": material.low_rate,
+                "held_out": [str(sound.path) for sound in material.held_out],
+                "skipped": [[str(one.path), one.why] for one in material.corpus.skipped],
+            },
+            force=force,
+        )
+        if own_rank() == 0 and place.exists():
+            place.rename(run.path / STORE)
+            task.material = material.moved(run.path / STORE)
+    return Begun(run, task)
+
+
+def learn(begun: Begun, settings: UpsampleSettings, reporter: Reporter, *, resume: bool = False) -> Outcome:
+    """Train."""
+    return run_training(begun.task, settings.train, begun.run, resume=resume, reporter=reporter)
+
+
+def resume(folder: Path, settings: UpsampleSettings, reporter: Reporter) -> Outcome:
+    """Go on with the run at ``folder``, to the weights of a run that was never stopped.
+
+    Raises:
+        RunError: there is no such run, or it is damaged.
+        DataError: its sounds have changed since.
+        SettingsError: settings that a resumed run may not change.
+    """
+    refuse_settings(settings)
+    run = RunFolder.open(folder)
+    if run.job != JOB:
+        raise RunError(f"run {folder} belongs to the job {run.job}, not {JOB}")
+    run.refuse_changed_data()
+    run.settle(to_mapping(settings))
+    material = kept_material(run, settings)
+    network = new_network(settings, material.rate, material.low_rate)
+    return learn(Begun(run, UpsampleTask(network, material, settings)), settings, reporter, resume=True)
+
+
+def kept_material(run: RunFolder, settings: UpsampleSettings) -> Material:
+    """What a run learns from: its own store, or the one that it was given."""
+    sources = [Path(source) for source in run.info["extra"]["sources"]]
+    place = run.path / STORE
+    if place.exists():
+        return material_of(Corpus.open(place, labels=Labels("folder")), settings)
+    return prepare(sources, place, settings)
+
+
+def refuse_settings(settings: UpsampleSettings) -> None:
+    """Raise `SettingsError` with everything that is wrong in ``settings``, a device that is not there included."""
+    problems = problems_of(settings) + budget_problems(settings.train)
+    if problems:
+        raise SettingsError(problems)
+    choose_device(settings.train.device)

@@ -1,0 +1,178 @@
+"""The Audio U-Net, with and without temporal feature-wise linear modulation.
+
+Kuleshov, Enam and Ermon, "Audio Super Resolution Using Neural Networks" (2017), and Birnbaum et al., "Temporal FiLM"
+(2019), figure 2. With x the sound at the full rate, its upper band missing:
+
+    down    x₀ = x;  x_l = TFiLM(leaky ReLU(halve(conv x_{l−1})))                 l = 1 … layers
+    bottom  b  = TFiLM(leaky ReLU(dropout(halve(conv x_L))))
+    up      u_L = b;  u_{l−1} = [TFiLM(interleave(ReLU(dropout(conv u_l)))), x_l]   back to half the rate
+    y = x + interleave(conv u₀)
+
+``halve`` keeps the larger of two neighbours; ``interleave`` makes of 2 C channels C of twice the length (sub-pixel
+upsampling). The blocks of every TFiLM span the same time, on the way down and on the way up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wavewright.errors import SettingsError
+from wavewright.nets.contract import Network, State
+from wavewright.nets.tfilm import TFiLM
+from wavewright.settings import problems_of, setting
+
+WIDTHS = (1, 2, 4, 4)
+"""Filters of each level beside those of the first; the levels below go on with the last."""
+
+LEAST_KERNEL = 9
+"""Each level has half the taps of the one above, and never fewer."""
+
+SLOPE = 0.2
+DILATION = 2
+
+
+@dataclass(frozen=True)
+class AudioUNetConfig:
+    """Settings of the U-Net; ``filters=128, layers=4`` are the papers' own (with TFiLM some 68 million weights)."""
+
+    layers: int = setting(4, "levels on the way down, and as many up again", low=1, high=8)
+    filters: int = setting(16, "filters of the first level; the levels below have up to four times as many", low=2)
+    kernel_size: int = setting(65, "taps of the first level's convolution; each level below has half as many", low=1)
+    block: int = setting(256, "samples that share one modulation; 0 for none, the plain U-Net", low=0)
+    memory: int = setting(8192, "samples of the past that a chunk gives the modulation to remember", low=0)
+    shift: bool = setting(True, "the modulation shifts as well as scales")
+    dropout: float = setting(0.0, "share of units left out in training (the papers': 0.5)", low=0.0, high=0.9)
+    inputs: int = setting(1, "channels that it hears", low=1, high=100_000)
+    outputs: int = setting(1, "channels that it writes: the first of those it hears, and what it adds to them", low=1)
+
+    def width(self, level: int) -> int:
+        """Filters of a level, counted from 0; the bottom is ``layers``."""
+        return self.filters * WIDTHS[min(level, len(WIDTHS) - 1)]
+
+    def kernel(self, level: int) -> int:
+        """Taps of a level's convolution."""
+        return max(min(LEAST_KERNEL, self.kernel_size), (self.kernel_size >> level) | 1)
+
+
+def _checked(config: AudioUNetConfig) -> AudioUNetConfig:
+    problems = problems_of(config)
+    deepest = 2 ** (config.layers + 1)
+    if config.block % deepest:
+        problems.append(
+            f"setting block = {config.block}: must be a multiple of {deepest}, the samples that one of the deepest "
+            "level stands for, or 0"
+        )
+    if config.outputs > config.inputs:
+        problems.append(f"setting outputs = {config.outputs}: at most inputs = {config.inputs}, to which it adds")
+    if problems:
+        raise SettingsError(problems)
+    return config
+
+
+class AudioUNet(Network):
+    """``(batch, inputs, time)`` → ``(batch, outputs, time)``; what is added to a sound is what its upper band lacks.
+
+    Sounds whose length is no `multiple` are filled up with zeros and cut again. The LSTM of a modulation remembers
+    without limit; in chunks it is given ``memory`` samples to listen to first.
+
+    Raises:
+        SettingsError: settings out of range, all of them at once.
+
+    >>> net = AudioUNet(AudioUNetConfig(layers=2, filters=4))
+    >>> net(torch.zeros(1, 1, 1000))[0].shape
+    torch.Size([1, 1, 1000])
+    """
+
+    causal = False
+
+    def __init__(self, config: AudioUNetConfig) -> None:
+        super().__init__()
+        self.config = _checked(config)
+        levels = range(config.layers + 1)
+        self.multiple = 2 ** (config.layers + 1) if not config.block else max(config.block, 2 ** (config.layers + 1))
+        self.in_channels, self.out_channels = config.inputs, config.outputs
+        inputs = [config.inputs, *(config.width(level) for level in levels)]
+        self.down = nn.ModuleList(
+            _conv(inputs[level], config.width(min(level, config.layers)), config.kernel(level)) for level in levels
+        )
+        self.down_film = nn.ModuleList(self._film(config.width(level), level) for level in levels)
+        ups, arriving = [], config.width(config.layers)
+        for level in reversed(range(config.layers)):
+            ups.append(_conv(arriving, 2 * config.width(level), config.kernel(level)))
+            arriving = 2 * config.width(level)  # what comes up, and what was kept on the way down
+        self.up = nn.ModuleList(ups)
+        self.up_film = nn.ModuleList(self._film(config.width(level), level) for level in reversed(range(config.layers)))
+        self.output = nn.Conv1d(arriving, 2 * config.outputs, 9, padding=4)
+        nn.init.normal_(self.output.weight, std=1e-3)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def _film(self, width: int, level: int) -> nn.Module:
+        """The modulation of a level, whose samples each stand for 2^(level + 1) of the sound."""
+        block = self.config.block >> (level + 1)
+        return TFiLM(width, block, shift=self.config.shift) if block else nn.Identity()
+
+    @property
+    def reach(self) -> int:
+        """Samples on either side of its own on which an output depends through the convolutions alone."""
+        config = self.config
+        spans = [(config.kernel(level) - 1) // 2 * DILATION * 2**level for level in range(config.layers + 1)]
+        halvings = sum(2**level for level in range(config.layers + 1))
+        ups = [(config.kernel(level) - 1) // 2 * DILATION * 2 ** (level + 1 + 1) for level in range(config.layers)]
+        return sum(spans) + halvings + sum(ups) + 2 * 4 + 2 * self.config.block
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples of input behind one output sample, on both sides, the modulation's memory included."""
+        memory = self.config.memory if self.config.block else 0
+        return self._past(memory) + 1 + self.lookahead
+
+    def _past(self, memory: int) -> int:
+        return -(-(self.reach + memory) // self.multiple) * self.multiple
+
+    @property
+    def lookahead(self) -> int:  # type: ignore[override]
+        """Samples after its own on which an output depends."""
+        return -(-self.reach // self.multiple) * self.multiple
+
+    def init_state(self, batch: int) -> State:
+        """Nothing is carried from block to block."""
+        return ()
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """``x`` (batch, inputs, time) → (batch, outputs, time), and an empty state."""
+        time = x.shape[-1]
+        h = F.pad(x, (0, -time % self.multiple))
+        kept = []
+        for level, (conv, film) in enumerate(zip(self.down, self.down_film, strict=True)):
+            h = F.max_pool1d(conv(h), 2)  # (batch, width, time / 2^(level + 1))
+            h = self.dropout(h) if level == self.config.layers else h
+            h = film(F.leaky_relu(h, SLOPE))
+            kept.append(h)
+        kept.pop()  # the bottom goes up as it is
+        for conv, film in zip(self.up, self.up_film, strict=True):
+            h = film(interleave(F.relu(self.dropout(conv(h)))))  # (batch, width, twice the time)
+            h = torch.cat([h, kept.pop()], dim=1)
+        return x[:, : self.out_channels] + interleave(self.output(h))[..., :time], ()
+
+
+def interleave(x: Tensor) -> Tensor:
+    """Sub-pixel upsampling: ``(batch, 2 C, time)`` → ``(batch, C, 2 time)``, the second half between the first.
+
+    After Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional
+    Neural Network" (2016), in one dimension.
+
+    >>> interleave(torch.tensor([[[1.0, 2.0], [10.0, 20.0]]]))
+    tensor([[[ 1., 10.,  2., 20.]]])
+    """
+    even, odd = x.chunk(2, dim=1)
+    return torch.stack([even, odd], dim=-1).flatten(-2)
+
+
+def _conv(inputs: int, outputs: int, taps: int) -> nn.Conv1d:
+    conv = nn.Conv1d(inputs, outputs, taps, padding=(taps - 1) // 2 * DILATION, dilation=DILATION)
+    nn.init.orthogonal_(conv.weight)
+    return conv
