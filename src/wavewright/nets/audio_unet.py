@@ -122,7 +122,7 @@ class AudioUNet(Network):
         spans = [(config.kernel(level) - 1) // 2 * DILATION * 2**level for level in range(config.layers + 1)]
         halvings = sum(2**level for level in range(config.layers + 1))
         ups = [(config.kernel(level) - 1) // 2 * DILATION * 2 ** (level + 1 + 1) for level in range(config.layers)]
-        return sum(spans) + halvings + sum(ups) + 2 * 4 + 2 * self.config.block
+        return int(sum(spans) + halvings + sum(ups) + 2 * 4 + 2 * self.config.block)
 
     @property
     def receptive_field(self) -> int:

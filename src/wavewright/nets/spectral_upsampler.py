@@ -139,7 +139,8 @@ class SpectralUpsampler(Network):
         c = self.config
         before = c.n_fft - c.hop
         padded = F.pad(x, (before, before + -x.shape[-1] % c.hop))
-        return torch.fft.rfft(padded.unfold(-1, c.n_fft, c.hop) * self.window, norm="ortho")
+        X: Tensor = torch.fft.rfft(padded.unfold(-1, c.n_fft, c.hop) * self.window, norm="ortho")
+        return X
 
     def synthesis(self, Y: Tensor, time: int) -> Tensor:
         """Spectra (batch, frames, bins) → the sound (batch, time) whose frames they are."""
@@ -174,7 +175,8 @@ class SpectralUpsampler(Network):
     def _new(self, h: Tensor) -> Tensor:
         """C / s above the edge, complex (batch, frames, bins − edge)."""
         direction = _complex(self.phase(h))
-        return direction / (direction.abs() + 1e-4) * self.magnitude(h).clamp(max=8.0).exp()
+        magnitude: Tensor = self.magnitude(h).clamp(max=8.0).exp()
+        return direction / (direction.abs() + 1e-4) * magnitude
 
 
 class Block(nn.Module):
@@ -191,9 +193,10 @@ class Block(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """``h`` (batch, frames, channels), and what the block adds to it."""
         inside = self.norm(self.along(h.transpose(1, 2)).transpose(1, 2))
-        return h + self.scale * self.narrow(F.gelu(self.wide(inside)))
+        added: Tensor = self.narrow(F.gelu(self.wide(inside)))
+        return h + self.scale * added
 
 
 def _complex(pairs: Tensor) -> Tensor:
     """``(…, 2 n)`` real → ``(…, n)`` complex."""
-    return torch.view_as_complex(pairs.unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_complex(pairs.reshape(*pairs.shape[:-1], -1, 2))
