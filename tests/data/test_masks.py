@@ -20,9 +20,7 @@ from wavewright.errors import SettingsError
     seed=st.integers(0, 999),
 )
 @trials(deadline=None, max_examples=60)
-def test_a_share_of_what_is_given_and_never_all(
-    shape: str, share: float, gaps: float, block: int, seed: int
-) -> None:
+def test_a_share_of_what_is_given_and_never_all(shape: str, share: float, gaps: float, block: int, seed: int) -> None:
     dice = np.random.default_rng(seed)
     given_ = dice.random((3, 200)) >= gaps
     mask = hidden(given_, share, shape, dice, block)

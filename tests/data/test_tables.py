@@ -58,7 +58,10 @@ def test_dates_in_parts(tmp_path: Path) -> None:
 
 
 def test_a_long_table(tmp_path: Path) -> None:
-    text = "date,store,item,sold\n2017-01-01,1,a,5\n2017-01-01,2,a,7\n2017-01-02,1,a,\n2017-01-03,1,a,6\n2017-01-02,2,a,8\n"
+    text = (
+        "date,store,item,sold\n2017-01-01,1,a,5\n2017-01-01,2,a,7\n"
+        "2017-01-02,1,a,\n2017-01-03,1,a,6\n2017-01-02,2,a,8\n"
+    )
     settings = TableSettings(keys=("store", "item"), value="sold")
     table = tables.read(written(tmp_path, text), settings)
     assert table.names == ("1/a", "2/a")
@@ -72,14 +75,18 @@ cells = st.one_of(
 )
 
 
-@given(rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=12), quote=st.booleans(), end=st.sampled_from(["\n", "\r\n"]))
+@given(
+    rows=st.lists(st.tuples(cells, cells), min_size=1, max_size=12),
+    quote=st.booleans(),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
 @trials(deadline=None, max_examples=60)
 def test_filling_changes_gaps_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], quote: bool, end: str
 ) -> None:
     mark = '"' if quote else ""
     rows = [*rows, ("1", "2")]  # something is given in each
-    text = f"a,note,b{end}" + "".join(f"{one},{mark}x, y{mark}{'' if quote else ''},{two}{end}" for one, two in rows)
+    text = f"a,note,b{end}" + "".join(f"{one},{mark}x, y{mark},{two}{end}" for one, two in rows)
     if not quote:
         text = text.replace("x, y", "x")
     table = tables.read(written(tmp_path_factory.mktemp("t"), text), TableSettings(columns=("a", "b")))
