@@ -139,7 +139,7 @@ def evaluate(
 
 def held_out_start(imputer: Imputer, table: Table) -> int:
     """Where the part begins that training never saw."""
-    count = table.values.shape[1]
+    count = int(table.values.shape[1])
     return count - max(1, round(imputer.settings.held_out * count))
 
 

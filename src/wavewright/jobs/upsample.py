@@ -122,8 +122,8 @@ def _split(corpus: Corpus, settings: UpsampleSettings) -> tuple[tuple[Sound, ...
         chosen = {folders[place] for place in order[: max(1, round(settings.held_out * len(folders)))]}
     if not 0 < len(chosen) < len(folders):
         raise DataError(
-            f"{settings.held_out_names!r} holds {len(chosen)} of {len(folders)} folders out ({', '.join(folders[:4])}…); "
-            "it must be some of them and leave others to learn from"
+            f"{settings.held_out_names!r} holds {len(chosen)} of {len(folders)} folders out "
+            f"({', '.join(folders[:4])}…); it must be some of them and leave others to learn from"
         )
     return (
         tuple(sound for sound in corpus.sounds if sound.label not in chosen),
