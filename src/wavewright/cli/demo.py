@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ class Arguments:
     """Show the whole way on built-in sounds: data, check, training, result, export, report."""
 
     job: Annotated[
-        Literal["emulate", "generate", "kicks", "break"],
+        Literal["emulate", "generate", "kicks", "break", "upsample", "impute"],
         POSITIONAL,
         option("which job to show; kicks and break are generated frame by frame", metavar="[JOB]"),
     ] = "emulate"
@@ -29,7 +30,11 @@ class Arguments:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "demo", words)
-    return {"emulate": emulate, "generate": generate, "kicks": frames, "break": frames}[arguments.job](arguments)
+    shown = {"emulate": emulate, "generate": generate, "kicks": frames, "break": frames}
+    if arguments.job in shown:
+        return shown[arguments.job](arguments)
+    other = importlib.import_module(f"wavewright.cli.demo_{arguments.job}")
+    return int(other.show(arguments.output, arguments.minutes, arguments.force, arguments.voice))
 
 
 def emulate(arguments: Arguments) -> int:

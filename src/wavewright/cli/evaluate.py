@@ -1,4 +1,4 @@
-"""``wavewright evaluate``: how near the twin comes to the device. Runs of generate go to `evaluate_generator`."""
+"""``wavewright evaluate``: how near the twin comes to the device. Runs of other jobs go to files of theirs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from wavewright.cli.console import Voice, table
-from wavewright.cli.flags import APPENDED, POSITIONAL, first_place, option, parse
+from wavewright.cli.flags import APPENDED, POSITIONAL, option, parse
+from wavewright.cli.jobs import file_for
 from wavewright.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Arguments:
-    """Measure a twin on its own held-out part, or on another dry and wet recording of the same device."""
+    """Measure a twin on its own held-out part, or on another dry and wet recording of the same device.
+
+    Runs of other jobs have options of their own: `wavewright evaluate RUN --help` tells them.
+    """
 
     model: Annotated[
         Path, POSITIONAL, option("a run folder, or a model file with a pair behind it", metavar="RUN|MODEL")
@@ -53,13 +57,9 @@ class Arguments:
 
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
-    from wavewright.train.run import job_of
-
-    run = first_place(words)
-    if run is not None and job_of(run) == "generate":
-        from wavewright.cli.evaluate_generator import main as evaluate_generator
-
-        return evaluate_generator(words)
+    other = file_for("evaluate", words)
+    if other is not None:
+        return int(other.main(words))
     arguments = parse(Arguments, "evaluate", words)
     if len(arguments.recordings) not in (0, 2):
         raise SettingsError(

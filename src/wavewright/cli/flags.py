@@ -151,8 +151,3 @@ def value_of(words: Sequence[str], *names: str) -> str | None:
             if name.startswith("--") and word.startswith(f"{name}="):
                 return word.removeprefix(f"{name}=")
     return None
-
-
-def first_place(words: Sequence[str]) -> Path | None:
-    """What was given by its place first, before the words are parsed; None where the first word is a flag."""
-    return Path(words[0]) if words and not words[0].startswith("-") else None

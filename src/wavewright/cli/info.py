@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Annotated
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse
+
+TELLERS = {"generate": "generator", "upsample": "upsampling", "impute": "imputing"}
+"""The file in `wavewright.jobs` that tells what a run of a job holds, with its ``describe``; a twin's elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,10 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(Arguments, "info", words)
     path = arguments.path
     if path.is_dir() or path.suffix.lower() in (".nam", ".json", ".onnx"):
-        from wavewright.jobs import generator, twin
         from wavewright.train.run import job_of
 
-        facts = generator.describe(path) if job_of(path) == "generate" else twin.describe(path)
+        told = importlib.import_module(f"wavewright.jobs.{TELLERS.get(job_of(path) or 'emulate', 'twin')}")
+        facts = told.describe(path)
     else:
         from wavewright.audio import files
 

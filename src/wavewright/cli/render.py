@@ -1,4 +1,4 @@
-"""``wavewright render``: files of any length through a twin."""
+"""``wavewright render``: files of any length through a twin. Runs of other jobs go to files of theirs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import APPENDED, POSITIONAL, option, parse
+from wavewright.cli.jobs import file_for
 from wavewright.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Arguments:
-    """Play sound files through a twin, in blocks: any length, any channels, memory stays flat."""
+    """Play sound files through a twin, in blocks: any length, any channels, memory stays flat.
+
+    A run of train upsample puts bandwidth back into them, and a run of train impute fills the gaps of a table; both
+    have options of their own: `wavewright render RUN --help` tells them.
+    """
 
     model: Annotated[Path, POSITIONAL, option("a run folder or a model file", metavar="RUN|MODEL")]
     sources: Annotated[tuple[Path, ...], POSITIONAL, option("sound files", metavar="IN …")]
@@ -49,6 +54,9 @@ class Arguments:
 
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
+    other = file_for("render", words)
+    if other is not None:
+        return int(other.main(words))
     arguments = parse(Arguments, "render", words)
     if not arguments.sources:
         raise SettingsError(["render wants at least one sound file behind the model"])

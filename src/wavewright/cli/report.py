@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,17 @@ from typing import Annotated
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse
 
+WRITERS = {"generate": "generate_report", "upsample": "upsample_report", "impute": "impute_report"}
+"""The file in `wavewright.jobs` that writes a job's page with its ``write``; a twin's where none is named."""
+
 
 @dataclass(frozen=True)
 class Arguments:
     """Write the page of a run: players, plots, figures, history; one file, no network needed.
 
-    For a twin: dry, wet and twin on one clock. For a generator: new sounds, each beside the nearest one learned."""
+    For a twin: dry, wet and twin on one clock. For a generator: new sounds, each beside the nearest one learned. For an
+    upsampler: the band lost, put back, and as it was. For an imputer: gaps and what fills them.
+    """
 
     run: Annotated[Path, POSITIONAL, option("the run folder", metavar="RUN")]
     output: Annotated[
@@ -28,11 +34,11 @@ class Arguments:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "report", words)
-    from wavewright.jobs import generate_report, twin_report
     from wavewright.train.run import job_of
 
-    write = generate_report.write if job_of(arguments.run) == "generate" else twin_report.write
-    page = write(arguments.run, arguments.output, force=arguments.force)
+    job = job_of(arguments.run)
+    writer = importlib.import_module(f"wavewright.jobs.{WRITERS.get(job or 'emulate', 'twin_report')}")
+    page = writer.write(arguments.run, arguments.output, force=arguments.force)
     arguments.voice.say(f"open {page} in a browser: sounds, plots and figures, all in that one file")
     arguments.voice.result({"report": str(page)})
     return 0

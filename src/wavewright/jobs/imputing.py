@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from wavewright.jobs.impute import guess_of, scale_of, settings_of
 from wavewright.jobs.impute_settings import JOB, ImputeSettings
 from wavewright.jobs.trained import trained_network
 from wavewright.nets.contract import Network
+from wavewright.train import model_file
 from wavewright.train.run import RunFolder
 
 SHARES = (0.1, 0.3, 0.5)
@@ -152,3 +154,19 @@ def season_of(table: Table) -> int:
 def _score(guess: NDArray[np.float64], truth: NDArray[np.float64], mask: Mask) -> Score:
     error = (guess - truth)[mask]
     return Score(float(np.sqrt(np.square(error).mean())), float(np.abs(error).mean()))
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What `wavewright info` tells of a run."""
+    imputer = open_imputer(path)
+    saved = model_file.load(imputer.run.model)
+    return {
+        "name": imputer.name,
+        "job": JOB,
+        "network": imputer.settings.network,
+        "weights": sum(parameter.numel() for parameter in imputer.network.parameters()),
+        "series": ", ".join(imputer.names),
+        "step": saved.step,
+        **saved.figures,
+        "trained_on": ", ".join(file["path"] for file in imputer.run.info["data"]),
+    }

@@ -1,0 +1,77 @@
+"""``wavewright train impute``: a table of series teaches a network to fill its gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from wavewright.cli.console import Voice
+from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.cli.resuming import kept_settings
+from wavewright.errors import SettingsError
+from wavewright.jobs.impute_settings import JOB, ImputeSettings
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Learn the series of a table, gaps and all, to fill what is missing with `wavewright render`.
+
+    Without a budget it trains for a quarter of an hour. Ctrl-C stops it at any time; --resume goes on.
+    """
+
+    tables: Annotated[
+        tuple[Path, ...],
+        POSITIONAL,
+        option("a .csv or .parquet table, wide or long; not needed with --resume", metavar="TABLE"),
+    ]
+    output: Annotated[Path, option("the run: a new folder", short="-o", metavar="RUN")]
+    resume: Annotated[bool, option("go on with the run in that folder; more of a budget may be given")] = False
+    force: Annotated[bool, option("begin anew where the folder holds a run already", short="-f")] = False
+    settings: ImputeSettings = field(default_factory=ImputeSettings)
+    voice: Voice = field(default_factory=Voice)
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives its exit status."""
+    arguments = parse(Arguments, "train impute", words, kept_settings(JOB, ImputeSettings, words) or ImputeSettings())
+    if len(arguments.tables) != (0 if arguments.resume else 1):
+        raise SettingsError(
+            ["--resume goes on with a run and its own table; leave others away"]
+            if arguments.resume
+            else [f"train impute wants one table; {len(arguments.tables)} were given"]
+        )
+    if arguments.resume and arguments.force:
+        raise SettingsError(["--resume goes on with a run, --force begins anew; give one of them"])
+    from wavewright.jobs import impute
+    from wavewright.train.progress import reporter_for
+    from wavewright.train.run import own_rank
+
+    voice = arguments.voice if own_rank() == 0 else Voice(quiet=True)
+    reporter = reporter_for(quiet=not voice.speaks)
+    run, settings = arguments.output, arguments.settings
+    if arguments.resume:
+        outcome = impute.resume(run, settings, reporter)
+    else:
+        begun = impute.begin(arguments.tables[0], run, settings, reporter, force=arguments.force)
+        outcome = impute.learn(begun, settings, reporter)
+    if outcome.status == "interrupted":
+        voice.say(f"stopped after {outcome.step} steps; go on with: wavewright train impute -o {run} --resume")
+    elif outcome.best is not None:
+        voice.say(
+            f"{run}: mean absolute error {outcome.best:.4f} standard deviations on values hidden behind the end of "
+            f"what was learned, after {outcome.seconds / 60:.1f} minutes",
+            f"next: wavewright render {run} TABLE -o FILLED.csv, wavewright evaluate {run}",
+        )
+    voice.result(
+        {
+            "run": str(run),
+            "status": outcome.status,
+            "figures": outcome.figures,
+            "best_step": outcome.best_step,
+            "steps": outcome.step,
+            "seconds": outcome.seconds,
+        }
+    )
+    return 130 if outcome.status == "interrupted" else 0
