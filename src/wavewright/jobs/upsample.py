@@ -6,9 +6,11 @@ and its way of applying the result (`wavewright.jobs.upsampling`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from wavewright import losses
 from wavewright.audio import files
 from wavewright.audio.degradation import degraded
 from wavewright.audio.recording import FloatArray, Recording
+from wavewright.audio.variation import FASTEST
 from wavewright.data.corpus import Corpus, Labels, Sound, hold_out
 from wavewright.data.degrade import DegradedPatches, degradation_of
 from wavewright.data.split import Region
@@ -42,6 +45,8 @@ VALIDATED_SECONDS = 40.0
 """How much held-out sound training listens to at each validation; `wavewright evaluate` hears all."""
 
 PREVIEW_SECONDS = 5.0
+BAND_MARGIN = 0.96
+"""Of the band of a sound that was brought up to the full rate: below the slope of the filter that did it."""
 KEPT_BAND = 0.8
 """Of half the low rate: up to here decimation filters take nothing away."""
 
@@ -70,6 +75,15 @@ class Material:
     def sound(self, sound: Sound) -> FloatArray:
         """The samples of one sound ``(time,)``, mapped from the disk."""
         return self.corpus.track[0, sound.start : sound.start + sound.length]
+
+    def band(self, sound: Sound) -> float:
+        """How far up a sound goes, as a share of half the full rate: below 1 where its file has a lower one."""
+        return min(1.0, self.rates[sound.sha256] / self.rate)
+
+    @cached_property
+    def rates(self) -> dict[str, int]:
+        """The rate in Hz that each file had, by its hash."""
+        return {item.sha256: item.rate for item in self.corpus.store.items}
 
     def moved(self, folder: Path) -> Material:
         """The same, its store now at ``folder``."""
@@ -101,7 +115,7 @@ def material_of(corpus: Corpus, settings: UpsampleSettings) -> Material:
         raise DataError(
             f"{len(below)} of {len(corpus.store.items)} files are below the full rate of {corpus.rate} Hz, the first "
             f"{below[0].path} at {below[0].rate} Hz: they have nothing to teach up there; leave them out, choose a "
-            "lower --rate, or pass --allow-upsampled"
+            "lower --rate, or pass --allow-upsampled to learn from them as far up as they go"
         )
     learned, held_out = _split(corpus, settings)
     return Material(corpus, learned, held_out, low_rate_of(settings, corpus.rate))
@@ -168,16 +182,17 @@ class UpsampleTask:
     def __init__(self, network: Network, material: Material, settings: UpsampleSettings) -> None:
         self.network, self.material, self.settings = network, material, settings
         spectral_net = settings.network == "spectral-upsampler"
-        patch = settings.patch or (16_384 if spectral_net else 8_192)
+        patch = settings.patch or (round(1.024 * material.rate) if spectral_net else 8_192)
         patch = -(-patch // network.multiple) * network.multiple
         self.edge = min(patch // 8, round(0.05 * material.rate))  # what a patch's own ends spoil is not learned from
         batch = settings.batch or 8
-        long_enough = [sound for sound in material.learned if sound.length >= patch]
+        taken = math.ceil(patch * FASTEST**settings.vary)
+        long_enough = [sound for sound in material.learned if sound.length >= taken]
         if not long_enough:
             longest = max(material.learned, key=lambda sound: sound.length)
             raise DataError(
-                f"all {len(material.learned)} sounds are shorter than a patch of {patch} samples "
-                f"({patch / material.rate:.3g} s): the longest is {longest.path} with {longest.length}; choose a "
+                f"all {len(material.learned)} sounds are shorter than a patch of {taken} samples "
+                f"({taken / material.rate:.3g} s): the longest is {longest.path} with {longest.length}; choose a "
                 "shorter --patch, or give longer sounds"
             )
         regions = [Region(sound.start, sound.start + sound.length) for sound in long_enough]
@@ -187,6 +202,8 @@ class UpsampleTask:
             rate=material.rate,
             low_rate=material.low_rate,
             kind=settings.degrade,
+            bands=[material.band(sound) for sound in long_enough],
+            vary=settings.vary,
             batch=batch,
             length=patch,
             hop=settings.stride or patch // 2,
@@ -197,13 +214,15 @@ class UpsampleTask:
         self.heard = _some(material.held_out, material.rate)
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, ...]:
-        """Patches ``(batch, 1, patch)`` as a low rate leaves them, and as they were."""
+        """Patches ``(batch, 1, patch)`` as a low rate leaves them, and as they were; and how far up each goes."""
         return self.patches.batch(step, rank, world)
 
     def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
         """Relative squared error; with the distance of the spectra where the aim is the ear."""
-        low, full = batch
+        low, full, band = batch
         y, _ = self.network(low, None)
+        if bool((band < 1).any()):
+            y, full = _up_to(y, band), _up_to(full, band)
         inside = slice(self.edge, full.shape[-1] - self.edge)
         y, full = y[..., inside], full[..., inside]
         error = 10 * losses.esr(y, full, floor=1e-5)
@@ -232,6 +251,14 @@ class UpsampleTask:
         full = np.array(self.material.sound(self.heard[0]))[: round(PREVIEW_SECONDS * self.material.rate)]
         low = degraded(full, self.material.rate, self.material.low_rate, self._degradation(0))
         files.write(path, Recording(play(self.network, low)[np.newaxis], self.material.rate), force=True)
+
+
+def _up_to(x: Tensor, band: Tensor) -> Tensor:
+    """``x`` (batch, 1, time) without what lies above each one's ``band`` (batch, 1, 1), a share of half the rate."""
+    X = torch.fft.rfft(x)
+    places = torch.linspace(0, 1, X.shape[-1], device=x.device)
+    kept: Tensor = torch.fft.irfft(X * (places <= BAND_MARGIN * band), x.shape[-1])
+    return kept
 
 
 def play(network: Network, low: FloatArray) -> FloatArray:

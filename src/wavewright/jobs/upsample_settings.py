@@ -44,6 +44,9 @@ class UpsampleSettings:
     factor: str = setting("4", "how many times lower the low rate is: 2, 4, 44.1/16 …")
     low_rate: int | None = setting(None, "the low rate in Hz, instead of a factor", low=500, high=96_000)
     degrade: str = setting("mix", "how bandwidth is lost in training; mix draws among all ways", choices=DEGRADATIONS)
+    vary: float = setting(
+        0.0, "how far training alters speed, tone, room and hiss, for voices it will never meet", low=0.0, high=1.0
+    )
     aim: str = setting(
         "fidelity", "fidelity: nearest waveform, highest SNR; perceptual: fullest spectrum, lowest LSD", choices=AIMS
     )
@@ -53,7 +56,7 @@ class UpsampleSettings:
     split: str = setting("file", "what is held out: files, or whole folders (speakers)", choices=SPLITS)
     held_out: float = setting(0.1, "share of files or folders that training never hears", above=0, high=0.9)
     held_out_names: str | None = setting(None, "those by name instead, with wildcards: 'p36*'")
-    allow_upsampled: bool = setting(False, "use files below the full rate too; they have nothing to teach up there")
+    allow_upsampled: bool = setting(False, "use files below the full rate too; they teach as far up as they go")
     batch: int | None = setting(None, "patches a step, for each process; absent: what suits the network", low=1)
     train: TrainSettings = field(default_factory=lambda: TrainSettings(optimizer="adam", learning_rate=1e-3))
 
