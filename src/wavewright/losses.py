@@ -174,6 +174,24 @@ def multi_resolution_stft(output: Tensor, target: Tensor) -> Tensor:
     return _MULTI_RESOLUTION(output, target)
 
 
+def levelled_esr(output: Tensor, target: Tensor) -> Tensor:
+    """2 Σ(x − x̂)² / (Σx² + E), with E the mean energy of the batch's items; the mean over the items.
+
+    Between ESR, to which a breath is worth as much as a vowel, and plain squared error, to which it is worth nothing.
+
+    Shape: output, target ``(batch, channels, time)`` → scalar.
+
+    >>> x = torch.tensor([1.0, 0.0]).view(2, 1, 1).expand(2, 1, 100)
+    >>> round(levelled_esr(x + 0.1, x).item(), 6)  # 2 · 0.01 / 1.5 and 2 · 0.01 / 0.5
+    0.026667
+    """
+    _same(output, target)
+    energy = target.square().sum(dim=(1, 2))
+    error = (output - target).square().sum(dim=(1, 2))
+    quiet = SOUND_FLOOR * target[0].numel()
+    return (2 * error / (energy + energy.mean() + quiet)).mean()
+
+
 def log_spectral_distance(output: Tensor, target: Tensor, n_fft: int = 2048, hop: int = 512) -> Tensor:
     """LSD10, as `wavewright.metrics.spectral.lsd10` measures it: the root over bins, the mean over frames and items.
 

@@ -33,7 +33,8 @@ from wavewright.jobs.upsample_settings import JOB, STORE, UpsampleSettings, low_
 from wavewright.metrics import spectral
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
-from wavewright.settings import problems_of, to_mapping
+from wavewright.settings import from_mapping, problems_of, to_mapping
+from wavewright.train import transfer
 from wavewright.train.distributed import choose_device
 from wavewright.train.loop import Outcome
 from wavewright.train.loop import train as run_training
@@ -50,7 +51,7 @@ BAND_MARGIN = 0.96
 KEPT_BAND = 0.8
 """Of half the low rate: up to here decimation filters take nothing away."""
 
-FRAME_SECONDS = 0.032
+FRAME_SECONDS = 0.016
 SNR_WORTH = 0.1
 """Of the perceptual figure: what one dB of SNR is worth in LSD10."""
 
@@ -148,19 +149,22 @@ def _split(corpus: Corpus, settings: UpsampleSettings) -> tuple[tuple[Sound, ...
 # ── network ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def new_network(settings: UpsampleSettings, rate: int, low_rate: int) -> Network:
+def new_network(settings: UpsampleSettings, rate: int, low_rate: int, start: Path | None = None) -> Network:
     """The network of these settings between two rates, its first weights drawn from their seed alone.
+
+    Or they are those of the run at ``start``.
 
     Raises:
         SettingsError: the network has no such size.
+        RunError, ModelFileError: nothing to start from, or a network other than that of the settings.
     """
     torch.manual_seed(settings.train.seed)
     kind, _ = registry.NETWORKS[settings.network]
     asked: dict[str, int | float | None]
     if kind == "spectral-upsampler":
-        n_fft = 1 << round(np.log2(FRAME_SECONDS * rate))
+        hop = round(FRAME_SECONDS / 4 * rate)
         edge = low_rate / rate
-        fixed = {"n_fft": n_fft, "hop": n_fft // 4, "low": KEPT_BAND * edge, "high": edge}
+        fixed = {"n_fft": 4 * hop, "hop": hop, "low": KEPT_BAND * edge, "high": edge}
         asked = {"channels": settings.size, "blocks": settings.layers, **fixed}
     elif kind == "audio-unet":
         asked = {"filters": settings.size, "layers": settings.layers}
@@ -168,7 +172,10 @@ def new_network(settings: UpsampleSettings, rate: int, low_rate: int) -> Network
             asked["block"] = settings.pool
     else:
         asked = {"hidden": settings.size, "layers": settings.layers}
-    return registry.build(settings.network, **{name: value for name, value in asked.items() if value is not None})
+    network = registry.build(settings.network, **{name: value for name, value in asked.items() if value is not None})
+    if start is not None:
+        transfer.take_weights(network, registry.config_of(network), start)
+    return network
 
 
 # ── training step ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -225,7 +232,7 @@ class UpsampleTask:
             y, full = _up_to(y, band), _up_to(full, band)
         inside = slice(self.edge, full.shape[-1] - self.edge)
         y, full = y[..., inside], full[..., inside]
-        error = 10 * losses.esr(y, full, floor=1e-5)
+        error = 10 * losses.levelled_esr(y, full)
         if self.settings.aim == "fidelity":
             return error
         return error + 0.3 * losses.log_spectral_distance(y, full)
@@ -302,6 +309,9 @@ def begin(
     """
     refuse_settings(settings)
     refuse_place(folder, force=force)
+    start = None if settings.start_from is None else Path(settings.start_from)
+    if start is not None:
+        transfer.model_of(start)
     with staged(folder) as place:
         material = prepare(sources, place, settings, progress)
         reporter.say(
@@ -311,7 +321,7 @@ def begin(
         if material.corpus.skipped:
             skipped = material.corpus.skipped
             reporter.say(f"note: {len(skipped)} files left out; the first: {skipped[0].why}")
-        network = new_network(settings, material.rate, material.low_rate)
+        network = new_network(settings, material.rate, material.low_rate, start)
         task = UpsampleTask(network, material, settings)
         run = RunFolder.create(
             folder,
@@ -328,6 +338,8 @@ def begin(
             },
             force=force,
         )
+        if own_rank() == 0 and start is not None:
+            transfer.keep(start, run)
         if own_rank() == 0 and place.exists():
             place.rename(run.path / STORE)
             task.material = material.moved(run.path / STORE)
@@ -352,9 +364,12 @@ def resume(folder: Path, settings: UpsampleSettings, reporter: Reporter) -> Outc
     if run.job != JOB:
         raise RunError(f"run {folder} belongs to the job {run.job}, not {JOB}")
     run.refuse_changed_data()
+    # a run from before a setting was there was trained as that setting's default has it
+    run.info["settings"] = to_mapping(from_mapping(UpsampleSettings, run.settings))
     run.settle(to_mapping(settings))
     material = kept_material(run, settings)
-    network = new_network(settings, material.rate, material.low_rate)
+    start = None if settings.start_from is None else transfer.kept(run)
+    network = new_network(settings, material.rate, material.low_rate, start)
     return learn(Begun(run, UpsampleTask(network, material, settings)), settings, reporter, resume=True)
 
 

@@ -5,13 +5,17 @@ al., "A ConvNet for the 2020s" (2022), in one dimension, as in Siuzdak, "Vocos" 
 heads of their own, as in Lu et al., "Towards High-Quality and Efficient Speech Bandwidth Extension with Parallel
 Amplitude and Phase Prediction" (2024). With X the spectrum of the sound whose upper band is missing:
 
-    s  = mean loudness around each frame                                (1, frames)
-    h  = blocks(W · compressed(X below the edge / s))                   (channels, frames)
-    C  = s · exp(m(h)) · e^{i φ(h)}                                     above the edge
-    Y  = X below the edge;  g(h) X + C above it, g fading out at the sound's own half rate
+    s, t = mean loudness around each frame; the place in it of the highest peak of the lower band, its highs lifted
+    R  = ± e^{2πi k t / n_fft}                                          turns that peak to the frame's beginning, upwards
+    h  = blocks(W · compressed(R X / s below the edge))                 (channels, frames)
+    C  = s · exp(m(h)) · e^{i φ(h)} / R                                 above the edge
+    Y  = X below the edge;  (1 + g(h)) X + C above it, X fading out at the sound's own half rate
 
-g X puts back what a decimation filter took from the top of the lower band. Everything scales with the sound: twice as
-loud in, twice as loud out. Not causal, and of a finite reach, so that chunks give what the whole gives.
+The frames are short, a pitch period or two of a voice, and turned by R they begin with the pulse of the vocal folds
+wherever it came: what lies above the band is then much the same for every pulse of a vowel, and phases can be learned
+instead of guessed. g puts back what a decimation filter took from the top of the lower band. What is done to the sound
+is done to the result, whether it comes louder, upside down, or later by whole hops. Not causal, and of a finite reach,
+so that chunks give what the whole gives.
 """
 
 from __future__ import annotations
@@ -37,11 +41,11 @@ COMPRESSION = 0.3
 class SpectralUpsamplerConfig:
     """Settings; ``low`` and ``high`` are shares of half the rate."""
 
-    n_fft: int = setting(512, "samples of a frame", low=16, high=8192)
-    hop: int = setting(128, "samples from frame to frame", low=4, high=4096)
+    n_fft: int = setting(256, "samples of a frame", low=16, high=8192)
+    hop: int = setting(64, "samples from frame to frame", low=4, high=4096)
     low: float = setting(0.2, "up to here the sound stays as it is, as a share of half the rate", above=0.0, high=1.0)
     high: float = setting(0.25, "up to here there is something of the sound to put back", above=0.0, high=1.0)
-    channels: int = setting(192, "channels of the stream from block to block", low=4, high=2048)
+    channels: int = setting(144, "channels of the stream from block to block", low=4, high=2048)
     blocks: int = setting(8, "blocks", low=1, high=64)
     expansion: int = setting(3, "how much wider a block is inside", low=1, high=8)
     kernel: int = setting(7, "frames that a block sees", low=1, high=63)
@@ -91,7 +95,7 @@ class SpectralUpsampler(Network):
         self.config = c = _checked(config)
         self.multiple = c.hop
         written = c.bins - c.edge
-        self.entry = nn.Conv1d(2 * c.heard, c.channels, c.kernel, padding=c.kernel // 2)
+        self.entry = nn.Conv1d(2 * c.heard + 3, c.channels, c.kernel, padding=c.kernel // 2)
         self.entry_norm = nn.LayerNorm(c.channels, eps=1e-6)
         self.stack = nn.ModuleList(Block(c.channels, c.expansion, c.kernel, 1 / c.blocks) for _ in range(c.blocks))
         self.exit_norm = nn.LayerNorm(c.channels, eps=1e-6)
@@ -107,8 +111,11 @@ class SpectralUpsampler(Network):
         self.register_buffer("window", window, persistent=False)
         overlap = window.square().view(-1, c.hop).sum(0).repeat(c.n_fft // c.hop)
         self.register_buffer("overlap", overlap, persistent=False)
+        turn = torch.polar(torch.ones(c.n_fft), 2 * torch.pi / c.n_fft * torch.arange(c.n_fft))
+        self.register_buffer("turn", turn, persistent=False)
         self.window: Tensor
         self.overlap: Tensor
+        self.turn: Tensor
 
     @property
     def frames_around(self) -> int:
@@ -160,22 +167,39 @@ class SpectralUpsampler(Network):
         power = (heard.real.square() + heard.imag.square()).mean(-1, keepdim=True).transpose(1, 2)
         around = 2 * (c.kernel // 2) + 1
         level = (F.avg_pool1d(power, around, 1, around // 2, count_include_pad=True).transpose(1, 2) + QUIET**2).sqrt()
-        scaled = heard / level  # (batch, frames, heard)
-        magnitude = (scaled.real.square() + scaled.imag.square() + 1e-6).sqrt()
-        compressed = torch.view_as_real(scaled) * (magnitude ** (COMPRESSION - 1)).unsqueeze(-1)
-        features = compressed.flatten(-2).transpose(1, 2)  # (batch, 2 heard, frames)
+        R, place = self._rotor(X)  # (batch, frames, bins), (batch, frames, 1)
+        turned = heard / level * R[..., : c.heard]
+        magnitude = (turned.real.square() + turned.imag.square() + 1e-6).sqrt()
+        compressed = torch.view_as_real(turned) * (magnitude ** (COMPRESSION - 1)).unsqueeze(-1)
+        angle = 2 * torch.pi / c.hop * place  # tells frames apart that are turned onto one and the same pulse
+        where = torch.cat([angle.sin(), angle.cos(), 2 / c.n_fft * place - 1], dim=-1)
+        features = torch.cat([compressed.flatten(-2), where], dim=-1).transpose(1, 2)  # (batch, 2 heard + 3, frames)
         h = self.entry_norm(self.entry(features).transpose(1, 2))
         for block in self.stack:
             h = block(h)
         h = self.exit_norm(h)  # (batch, frames, channels)
-        new = self._new(h) * level
+        new = self._new(h) * level * R[..., c.edge :].conj()
         new = new + F.pad(X[..., c.edge : c.heard] * _complex(self.restore(h)), (0, c.bins - c.heard))
         return torch.cat([X[..., : c.edge], X[..., c.edge :] + new], dim=-1)
+
+    def _rotor(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """R, by which each frame's highest peak turns to its beginning and upwards, and that peak's place in samples.
+
+        Highs are lifted by 6 dB an octave: the moment at which the vocal folds close then stands out. The kept band
+        alone is asked: what a filter left above it moves nothing.
+        """
+        c = self.config
+        lifted = X[..., : c.edge] * torch.arange(c.edge, device=X.device)
+        frame = torch.fft.irfft(lifted, n=c.n_fft, norm="ortho") * self.window  # (batch, frames, n_fft)
+        place = frame.abs().argmax(-1, keepdim=True)
+        sign = 1 - 2 * (frame.gather(-1, place) < 0).to(frame.dtype)
+        bins = torch.arange(c.bins, device=X.device)
+        return self.turn[(place * bins) % c.n_fft] * sign, place.to(frame.dtype)
 
     def _new(self, h: Tensor) -> Tensor:
         """C / s above the edge, complex (batch, frames, bins − edge)."""
         direction = _complex(self.phase(h))
-        magnitude: Tensor = self.magnitude(h).clamp(max=8.0).exp()
+        magnitude: Tensor = self.magnitude(h).float().clamp(max=8.0).exp()
         return direction / (direction.abs() + 1e-4) * magnitude
 
 
@@ -199,4 +223,4 @@ class Block(nn.Module):
 
 def _complex(pairs: Tensor) -> Tensor:
     """``(…, 2 n)`` real → ``(…, n)`` complex."""
-    return torch.view_as_complex(pairs.reshape(*pairs.shape[:-1], -1, 2))
+    return torch.view_as_complex(pairs.float().reshape(*pairs.shape[:-1], -1, 2))
