@@ -52,6 +52,9 @@ KEPT_BAND = 0.8
 """Of half the low rate: up to here decimation filters take nothing away."""
 
 FRAME_SECONDS = 0.016
+SPECTRUM_WORTH = 0.5
+"""Of one LSD10 beside ten ESR, where the aim is the ear."""
+
 SNR_WORTH = 0.1
 """Of the perceptual figure: what one dB of SNR is worth in LSD10."""
 
@@ -235,7 +238,7 @@ class UpsampleTask:
         error = 10 * losses.levelled_esr(y, full)
         if self.settings.aim == "fidelity":
             return error
-        return error + 0.3 * losses.log_spectral_distance(y, full)
+        return error + SPECTRUM_WORTH * losses.log_spectral_distance(y, full)
 
     def validate(self) -> dict[str, float]:
         """SNR and LSD10 over held-out sounds, whole; ``distance`` is what the aim makes of them."""

@@ -6,7 +6,7 @@ heads of their own, as in Lu et al., "Towards High-Quality and Efficient Speech 
 Amplitude and Phase Prediction" (2024). With X the spectrum of the sound whose upper band is missing:
 
     s, t = mean loudness around each frame; the place in it of the highest peak of the lower band, its highs lifted
-    R  = ± e^{2πi k t / n_fft}                                          turns that peak to the frame's beginning, upwards
+    R  = ± e^{2πi k t / n_fft}                                          turns that peak to the beginning, upwards
     h  = blocks(W · compressed(R X / s below the edge))                 (channels, frames)
     C  = s · exp(m(h)) · e^{i φ(h)} / R                                 above the edge
     Y  = X below the edge;  (1 + g(h)) X + C above it, X fading out at the sound's own half rate
