@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 from wavewright.cli.console import Voice
-from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.cli.flags import POSITIONAL, option, parse, value_of
 from wavewright.cli.resuming import kept_settings
 from wavewright.errors import SettingsError
-from wavewright.jobs.upsample_settings import JOB, UpsampleSettings
+from wavewright.jobs.upsample_settings import JOB, UpsampleSettings, starting_from
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Arguments:
 
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
-    arguments = parse(
-        Arguments, "train upsample", words, kept_settings(JOB, UpsampleSettings, words) or UpsampleSettings()
-    )
+    start = value_of(words, "--start-from")
+    first = UpsampleSettings() if start is None else starting_from(Path(start))
+    arguments = parse(Arguments, "train upsample", words, kept_settings(JOB, UpsampleSettings, words) or first)
     if not arguments.sources and not arguments.resume:
         raise SettingsError(["train upsample wants a folder of full-band sounds; none was given"])
     if arguments.resume and (arguments.force or arguments.sources):

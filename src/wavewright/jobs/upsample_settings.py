@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from wavewright.audio.rates import of_factor
-from wavewright.errors import SettingsError
+from wavewright.errors import RunError, SettingsError
 from wavewright.nets.names import UPSAMPLER_NAMES
-from wavewright.settings import setting
+from wavewright.settings import from_mapping, setting
 from wavewright.train.settings import TrainSettings
 
 JOB = "upsample"
@@ -57,8 +58,28 @@ class UpsampleSettings:
     held_out: float = setting(0.1, "share of files or folders that training never hears", above=0, high=0.9)
     held_out_names: str | None = setting(None, "those by name instead, with wildcards: 'p36*'")
     allow_upsampled: bool = setting(False, "use files below the full rate too; they teach as far up as they go")
+    start_from: str | None = setting(None, "a run of the same network whose weights are where this one begins")
     batch: int | None = setting(None, "patches a step, for each process; absent: what suits the network", low=1)
     train: TrainSettings = field(default_factory=lambda: TrainSettings(optimizer="adam", learning_rate=1e-3))
+
+
+def starting_from(folder: Path) -> UpsampleSettings:
+    """The defaults for going on from the weights of the run at ``folder``, with another aim or other sounds.
+
+    Its network, rates and ways of losing bandwidth; its seed and its split too, so that what it never heard is not
+    heard now.
+
+    Raises:
+        RunError: there is no run of this job.
+    """
+    from wavewright.train.run import RunFolder
+
+    run = RunFolder.open(folder)
+    if run.job != JOB:
+        raise RunError(f"run {folder} belongs to the job {run.job}, not {JOB}; start from a run of train upsample")
+    told = from_mapping(UpsampleSettings, run.settings)
+    own = replace(told.train, minutes=None, epochs=None, steps=None, until=None)
+    return replace(told, rate=run.rate, start_from=str(folder), train=own)
 
 
 def low_rate_of(settings: UpsampleSettings, rate: int) -> int:
