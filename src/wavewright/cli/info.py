@@ -10,6 +10,7 @@ from typing import Annotated
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.jobs.pretrained import card, place
 
 TELLERS = {"generate": "generator", "upsample": "upsampling", "impute": "imputing"}
 """The file in `wavewright.jobs` that tells what a run of a job holds, with its ``describe``; a twin's elsewhere."""
@@ -26,7 +27,7 @@ class Arguments:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "info", words)
-    path = arguments.path
+    path = place(arguments.path)
     if path.is_dir() or path.suffix.lower() in (".nam", ".json", ".onnx"):
         from wavewright.train.run import job_of
 
@@ -46,5 +47,8 @@ def main(words: Sequence[str]) -> int:
         }
     width = max(map(len, facts))
     arguments.voice.say(*(f"{name:<{width}}  {value}" for name, value in facts.items() if value is not None))
+    text = card(path)
+    if text is not None:
+        arguments.voice.say("", text)
     arguments.voice.result(facts)
     return 0

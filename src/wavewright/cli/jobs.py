@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
+from wavewright.jobs.pretrained import place
+
 FILES = {"render": ("upsample", "impute"), "evaluate": ("generate", "upsample", "impute")}
 """Which jobs have a file ``COMMAND_JOB`` of their own in this folder; the others are in the command's."""
 
@@ -27,10 +29,10 @@ def file_for(command: str, words: Sequence[str]) -> ModuleType | None:
 
 
 def run_in(words: Sequence[str]) -> Path | None:
-    """The first word that is a run's folder, and not where to write; None where there is none."""
+    """The first word that is a run's folder, or a model of the package; None where there is none."""
     for index, word in enumerate(words):
         if (index and words[index - 1] in OUTPUTS) or word.startswith("-"):
             continue
-        if (Path(word) / "run.json").is_file():
-            return Path(word)
+        if (place(Path(word)) / "run.json").is_file():
+            return place(Path(word))
     return None
