@@ -247,6 +247,8 @@ class UpsampleTask:
             full = np.array(self.material.sound(sound))
             low = degraded(full, self.material.rate, self.material.low_rate, self._degradation(number))
             y = play(self.network, low)
+            if self.material.band(sound) < 1:
+                y, full = (_up_to_band(x, self.material.band(sound)) for x in (y, full))
             snr.append(10 * np.log10(np.square(full).sum() / max(float(np.square(full - y).sum()), 1e-12)))
             lsd10.append(spectral.lsd10(y, full))
         figures = {"snr": float(np.mean(snr)), "lsd10": float(np.mean(lsd10))}
@@ -261,6 +263,10 @@ class UpsampleTask:
         full = np.array(self.material.sound(self.heard[0]))[: round(PREVIEW_SECONDS * self.material.rate)]
         low = degraded(full, self.material.rate, self.material.low_rate, self._degradation(0))
         files.write(path, Recording(play(self.network, low)[np.newaxis], self.material.rate), force=True)
+
+
+def _up_to_band(x: FloatArray, band: float) -> FloatArray:
+    return np.asarray(_up_to(torch.from_numpy(x).view(1, 1, -1), torch.full((1, 1, 1), band))[0, 0])
 
 
 def _up_to(x: Tensor, band: Tensor) -> Tensor:
