@@ -14,7 +14,9 @@ FRAME = 2048
 BELOW_LOUDEST = 1e-7
 """A bin holds sound where its loudest moment lies less than 70 dB below the loudest of all bins …"""
 ABOVE_QUIETEST = 20.0
-"""… and 13 dB above its own median: noise and dither of a converter are the same at every moment."""
+"""… and 13 dB above its own usual power: noise and dither of a converter are the same at every moment."""
+STEADY = 1e-4
+"""What lies less than 40 dB below the loudest counts all the same: an organ's pipe is as steady as hiss, and louder."""
 
 
 class BandEdge:
@@ -53,7 +55,9 @@ class BandEdge:
         if not self._frames or not self._loudest.max():
             return 0.0
         usual = np.exp(self._logs / self._frames)
-        holds = (self._loudest > BELOW_LOUDEST * self._loudest.max()) & (self._loudest > ABOVE_QUIETEST * usual)
+        top = self._loudest.max()
+        moves = (self._loudest > BELOW_LOUDEST * top) & (self._loudest > ABOVE_QUIETEST * usual)
+        holds = moves | (self._loudest > STEADY * top)
         places: NDArray[np.intp] = np.flatnonzero(holds)
         return float(places[-1] * self._rate / FRAME) if len(places) else 0.0
 

@@ -5,22 +5,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse
 from wavewright.errors import SettingsError
 
+if TYPE_CHECKING:
+    from wavewright.jobs.upsampling import Failed, Upsampled
+
 
 @dataclass(frozen=True)
 class Arguments:
-    """Put missing bandwidth back into sound files, in blocks: any length, any channels, memory stays flat."""
+    """Put missing bandwidth back into sound files: any length, rate and channels, in blocks, memory stays flat.
+
+    What a file holds stays its own, sample for sample below the model's cutoff; only what lies above is written. A file
+    that goes further up than the model expects keeps that too, and one that lacks nothing is told and left as it is.
+
+    The output has the model's rate, or the file's own where that is higher: a 48 kHz file stays one, whatever the
+    model. --output-rate asks for another, such as 44100 out of a model of 48 kHz.
+    """
 
     model: Annotated[Path, POSITIONAL, option("a run of train upsample", metavar="RUN")]
-    sources: Annotated[tuple[Path, ...], POSITIONAL, option("sound files", metavar="IN …")]
+    sources: Annotated[tuple[Path, ...], POSITIONAL, option("sound files, and folders of them", metavar="IN …")]
     output: Annotated[
         Path, option("the file to write; for several inputs, a folder that is there", short="-o", metavar="OUT")
     ]
+    output_rate: Annotated[
+        int | None,
+        option("rate of the output; absent: the model's, or the file's own where that is higher", metavar="HZ"),
+    ] = None
+    edge: Annotated[
+        float | None,
+        option(
+            "how far up the files hold sound of their own, where noise or a bad converter hides it; absent: found out",
+            metavar="HZ",
+        ),
+    ] = None
     subtype: Annotated[
         str | None, option("sample format, such as PCM_16, PCM_24, FLOAT; where absent, float for .wav", metavar="NAME")
     ] = None
@@ -38,17 +59,49 @@ def main(words: Sequence[str]) -> int:
 
     voice = arguments.voice
     opened = upsampling.open_upsampler(arguments.model)
+    problem: upsampling.UpsamplingError | None = None
     with Bar(f"rendering through {opened.name}", "samples", voice, opened.rate) as bar:
-        done = upsampling.render(
-            opened,
-            arguments.sources,
-            arguments.output,
-            subtype=arguments.subtype,
-            force=arguments.force,
-            progress=bar.update,
-            tell=voice.say,
-        )
-    for one in done:
-        voice.say(f"{one.output}: {one.seconds:.1f} s in {one.took:.1f} s, {one.times_real_time:.0f}× real time")
-    voice.result({"rendered": [{"input": str(one.source), "output": str(one.output)} for one in done]})
+        try:
+            done: Sequence[Upsampled | Failed] = upsampling.render(
+                opened,
+                arguments.sources,
+                arguments.output,
+                output_rate=arguments.output_rate,
+                edge=arguments.edge,
+                subtype=arguments.subtype,
+                force=arguments.force,
+                progress=bar.update,
+            )
+        except upsampling.UpsamplingError as error:
+            done, problem = error.done, error
+    voice.result({"rendered": [_row(voice, one) for one in done]})
+    if problem is not None:
+        raise problem
     return 0
+
+
+def _row(voice: Voice, one: Upsampled | Failed) -> dict[str, object]:
+    """Tells of one file; gives what machines are told of it."""
+    from wavewright.jobs.upsampling import Failed
+
+    if isinstance(one, Failed):
+        return {"input": str(one.source), "output": None, "error": str(one.error)}
+    what = "nothing added" if one.above is None else f"written above {one.above:,.0f} Hz"
+    voice.say(
+        f"{one.output}: {one.seconds:.1f} s at {one.rate} Hz, {what}, in {one.took:.1f} s, "
+        f"{one.times_real_time:.0f}× real time",
+        *([f"  note: {one.note}"] if one.note else []),
+    )
+    if one.clipped:
+        voice.say(f"  {one.clipped} samples lay beyond full scale and were clipped; --subtype FLOAT keeps them")
+    return {
+        "input": str(one.source),
+        "output": str(one.output),
+        "rate": one.rate,
+        "seconds": one.seconds,
+        "times_real_time": one.times_real_time,
+        "edge": one.edge,
+        "above": one.above,
+        "clipped": one.clipped,
+        "note": one.note or None,
+    }

@@ -86,11 +86,19 @@ class RenderPlan:
 
 
 def plan(
-    sources: Sequence[Path], output: Path, rate: int | None, *, resample: bool, subtype: str | None = None, force: bool
+    sources: Sequence[Path],
+    output: Path,
+    rate: int | None,
+    *,
+    resample: bool,
+    subtype: str | None = None,
+    force: bool,
+    rate_of: Callable[[files.FileInfo], int] | None = None,
 ) -> list[RenderPlan]:
     """Check every input and output, and give what is to be done.
 
-    One source goes to the file ``output``, or into it where it is a folder; several want a folder.
+    One source goes to the file ``output``, or into it where it is a folder; several want a folder. ``rate_of`` says at
+    which rate in Hz an output is written; its input's where None.
 
     Raises:
         AudioFileError: an input that cannot be read.
@@ -116,16 +124,17 @@ def plan(
             raise OutputError(f"output {target} is the input itself; name another file")
         refuse_existing(target, force=force)
     plans = [RenderPlan(info, target, subtype) for info, target in zip(infos, targets, strict=True)]
-    _refuse_full_disk(plans)
+    _refuse_full_disk(plans, rate_of or (lambda info: info.rate))
     return plans
 
 
-def _refuse_full_disk(plans: Sequence[RenderPlan]) -> None:
+def _refuse_full_disk(plans: Sequence[RenderPlan], rate_of: Callable[[files.FileInfo], int]) -> None:
     """All outputs lie in one folder, thus on one disk."""
-    needed = sum(
-        files.bytes_to_write(each.output, each.info.rate, each.info.channels, each.info.frames, each.subtype)
-        for each in plans
-    )
+    needed = 0
+    for each in plans:
+        info, rate = each.info, rate_of(each.info)
+        frames = round(info.frames * rate / info.rate)
+        needed += files.bytes_to_write(each.output, rate, info.channels, frames, each.subtype)
     folder = plans[0].output.parent if plans else Path()
     free = shutil.disk_usage(folder).free
     if needed > free:
