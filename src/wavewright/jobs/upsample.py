@@ -52,8 +52,11 @@ KEPT_BAND = 0.8
 """Of half the low rate: up to here decimation filters take nothing away."""
 
 FRAME_SECONDS = 0.016
-SPECTRUM_WORTH = 0.5
-"""Of one LSD10 beside ten ESR, where the aim is the ear."""
+SPECTRA = (2048, 512)
+"""Samples of the frames whose spectra are compared where the aim is the ear: one for harmonics, one for moments."""
+
+SPECTRUM_WORTH = 2.0
+"""Of one LSD10 beside ten ESR. With less, what cannot be guessed in phase, such as an s, comes out too quiet."""
 
 SNR_WORTH = 0.1
 """Of the perceptual figure: what one dB of SNR is worth in LSD10."""
@@ -195,6 +198,13 @@ class UpsampleTask:
         patch = settings.patch or (round(1.024 * material.rate) if spectral_net else 8_192)
         patch = -(-patch // network.multiple) * network.multiple
         self.edge = min(patch // 8, round(0.05 * material.rate))  # what a patch's own ends spoil is not learned from
+        if settings.aim == "perceptual" and patch - 2 * self.edge < max(SPECTRA):
+            raise SettingsError(
+                [
+                    f"setting patch = {patch}: too short to compare spectra of {max(SPECTRA)} samples within it; "
+                    f"choose at least {2 * max(SPECTRA)}, or --aim fidelity"
+                ]
+            )
         batch = settings.batch or 8
         taken = math.ceil(patch * FASTEST**settings.vary)
         long_enough = [sound for sound in material.learned if sound.length >= taken]
@@ -238,7 +248,8 @@ class UpsampleTask:
         error = 10 * losses.levelled_esr(y, full)
         if self.settings.aim == "fidelity":
             return error
-        return error + SPECTRUM_WORTH * losses.log_spectral_distance(y, full)
+        spectra = [losses.log_spectral_distance(y, full, n_fft, n_fft // 4) for n_fft in SPECTRA]
+        return error + SPECTRUM_WORTH * torch.stack(spectra).mean()
 
     def validate(self) -> dict[str, float]:
         """SNR and LSD10 over held-out sounds, whole; ``distance`` is what the aim makes of them."""
