@@ -16,7 +16,7 @@ MODULES = sorted(
     for path in SOURCE.rglob("*.py")
     if ">>>" in path.read_text(encoding="utf-8")
 )
-EXTRAS = ("onnx", "onnxruntime")
+EXTRAS = ("onnx", "onnxruntime", "keras")
 """Packages that an example may need and a user may be without."""
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -35,6 +35,8 @@ def blocks_of(page: Path, language: str) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))  # or Keras writes a file at home
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
     names: dict[str, object] = {}
     blocks = blocks_of(page, "python")
     assert blocks or page.name != "README.md", "the README has lost its Python example"

@@ -3,13 +3,15 @@
 Kuleshov, Enam and Ermon, "Audio Super Resolution Using Neural Networks" (2017), and Birnbaum et al., "Temporal FiLM"
 (2019), figure 2. With x the sound at the full rate, its upper band missing:
 
-    down    x₀ = x;  x_l = TFiLM(leaky ReLU(halve(conv x_{l−1})))                 l = 1 … layers
-    bottom  b  = TFiLM(leaky ReLU(dropout(halve(conv x_L))))
+    down    x₀ = x;  x_l = TFiLM(leaky ReLU(halve(x_{l−1})))                       l = 1 … layers
+    bottom  b  = TFiLM(leaky ReLU(dropout(halve(x_L))))
     up      u_L = b;  u_{l−1} = [TFiLM(interleave(ReLU(dropout(conv u_l)))), x_l]   back to half the rate
     y = x + interleave(conv u₀)
 
-``halve`` keeps the larger of two neighbours; ``interleave`` makes of 2 C channels C of twice the length (sub-pixel
-upsampling). The blocks of every TFiLM span the same time, on the way down and on the way up.
+``halve`` is a convolution and, of two neighbours, the larger one (2019) or the first (2017: a stride of 2);
+``interleave`` makes of 2 C channels C of twice the length (sub-pixel upsampling). The blocks of every TFiLM span the
+same time, on the way down and on the way up. (The published code keeps the bottom's blocks of a few samples all the
+way up, so that its LSTMs take 2, 4, 8, 16 times as many steps there, and none of the levels modulates the same time.)
 """
 
 from __future__ import annotations
@@ -27,9 +29,12 @@ from wavewright.settings import problems_of, setting
 
 WIDTHS = (1, 2, 4, 4)
 """Filters of each level beside those of the first; the levels below go on with the last."""
+STRIDED_WIDTHS = (1, 3, 4, 4)
+"""The same in 2017."""
 
 LEAST_KERNEL = 9
 """Each level has half the taps of the one above, and never fewer."""
+LAST_KERNEL = 9
 
 SLOPE = 0.2
 DILATION = 2
@@ -37,7 +42,9 @@ DILATION = 2
 
 @dataclass(frozen=True)
 class AudioUNetConfig:
-    """Settings of the U-Net; ``filters=128, layers=4`` are the papers' own (with TFiLM some 68 million weights)."""
+    """Settings of the U-Net. Those of the papers: ``filters=128, dropout=0.5``, and ``strided=True, block=0`` for the
+    plain one of 2017 (71 million weights), or ``shift=False`` for their code of 2019 (68 million).
+    """
 
     layers: int = setting(4, "levels on the way down, and as many up again", low=1, high=8)
     filters: int = setting(16, "filters of the first level; the levels below have up to four times as many", low=2)
@@ -45,17 +52,44 @@ class AudioUNetConfig:
     block: int = setting(256, "samples that share one modulation; 0 for none, the plain U-Net", low=0)
     memory: int = setting(8192, "samples of the past that a chunk gives the modulation to remember", low=0)
     shift: bool = setting(True, "the modulation shifts as well as scales")
+    strided: bool = setting(False, "halve by a stride, without dilation, as in 2017; else by the larger of two")
     dropout: float = setting(0.0, "share of units left out in training (the papers': 0.5)", low=0.0, high=0.9)
     inputs: int = setting(1, "channels that it hears", low=1, high=100_000)
     outputs: int = setting(1, "channels that it writes: the first of those it hears, and what it adds to them", low=1)
 
     def width(self, level: int) -> int:
         """Filters of a level, counted from 0; the bottom is ``layers``."""
-        return self.filters * WIDTHS[min(level, len(WIDTHS) - 1)]
+        widths = STRIDED_WIDTHS if self.strided else WIDTHS
+        return self.filters * widths[min(level, len(widths) - 1)]
 
     def kernel(self, level: int) -> int:
         """Taps of a level's convolution."""
         return max(min(LEAST_KERNEL, self.kernel_size), (self.kernel_size >> level) | 1)
+
+    @property
+    def dilation(self) -> int:
+        """Samples from one tap to the next."""
+        return 1 if self.strided else DILATION
+
+    @property
+    def weight_count(self) -> int:
+        """How many weights the network has."""
+        levels = range(self.layers + 1)
+        widths = [self.width(level) for level in levels]
+        arriving = [widths[-1], *(2 * width for width in reversed(widths[:-1]))]
+        count = sum(
+            (into * self.kernel(level) + 1) * width
+            for level, into, width in zip(levels, [self.inputs, *widths], widths, strict=False)
+        )
+        count += sum(
+            (into * self.kernel(level) + 1) * 2 * widths[level]
+            for level, into in zip(reversed(range(self.layers)), arriving, strict=False)
+        )
+        count += (arriving[-1] * LAST_KERNEL + 1) * 2 * self.outputs
+        if self.block:
+            rnn = [8 * width * (width + 1) + (2 * width * (width + 1) if self.shift else 0) for width in widths]
+            count += sum(rnn) + sum(rnn[:-1])
+        return count
 
 
 def _checked(config: AudioUNetConfig) -> AudioUNetConfig:
@@ -66,6 +100,8 @@ def _checked(config: AudioUNetConfig) -> AudioUNetConfig:
             f"setting block = {config.block}: must be a multiple of {deepest}, the samples that one of the deepest "
             "level stands for, or 0"
         )
+    if config.kernel_size % 2 == 0:
+        problems.append(f"setting kernel_size = {config.kernel_size}: must be odd, so that its middle is a sample")
     if config.outputs > config.inputs:
         problems.append(f"setting outputs = {config.outputs}: at most inputs = {config.inputs}, to which it adds")
     if problems:
@@ -93,50 +129,54 @@ class AudioUNet(Network):
         super().__init__()
         self.config = _checked(config)
         levels = range(config.layers + 1)
-        self.multiple = 2 ** (config.layers + 1) if not config.block else max(config.block, 2 ** (config.layers + 1))
+        self.multiple = max(config.block, 2 ** (config.layers + 1))
         self.in_channels, self.out_channels = config.inputs, config.outputs
         inputs = [config.inputs, *(config.width(level) for level in levels)]
         self.down = nn.ModuleList(
-            _conv(inputs[level], config.width(min(level, config.layers)), config.kernel(level)) for level in levels
+            _conv(inputs[level], config.width(level), config.kernel(level), config, 2 if config.strided else 1)
+            for level in levels
         )
-        self.down_film = nn.ModuleList(self._film(config.width(level), level) for level in levels)
+        self.down_film = nn.ModuleList(self._film(level) for level in levels)
         ups, arriving = [], config.width(config.layers)
         for level in reversed(range(config.layers)):
-            ups.append(_conv(arriving, 2 * config.width(level), config.kernel(level)))
+            ups.append(_conv(arriving, 2 * config.width(level), config.kernel(level), config))
             arriving = 2 * config.width(level)  # what comes up, and what was kept on the way down
         self.up = nn.ModuleList(ups)
-        self.up_film = nn.ModuleList(self._film(config.width(level), level) for level in reversed(range(config.layers)))
-        self.output = nn.Conv1d(arriving, 2 * config.outputs, 9, padding=4)
+        self.up_film = nn.ModuleList(self._film(level) for level in reversed(range(config.layers)))
+        self.output = nn.Conv1d(arriving, 2 * config.outputs, LAST_KERNEL, padding=LAST_KERNEL // 2)
         nn.init.normal_(self.output.weight, std=1e-3)
+        nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
         self.dropout = nn.Dropout(config.dropout)
 
-    def _film(self, width: int, level: int) -> nn.Module:
+    def _film(self, level: int) -> nn.Module:
         """The modulation of a level, whose samples each stand for 2^(level + 1) of the sound."""
         block = self.config.block >> (level + 1)
-        return TFiLM(width, block, shift=self.config.shift) if block else nn.Identity()
+        return TFiLM(self.config.width(level), block, shift=self.config.shift) if block else nn.Identity()
 
     @property
     def reach(self) -> int:
-        """Samples on either side of its own on which an output depends through the convolutions alone."""
+        """Samples on either side of its own on which an output depends, but for what the modulation remembers."""
         config = self.config
-        spans = [(config.kernel(level) - 1) // 2 * DILATION * 2**level for level in range(config.layers + 1)]
-        halvings = sum(2**level for level in range(config.layers + 1))
-        ups = [(config.kernel(level) - 1) // 2 * DILATION * 2 ** (level + 1 + 1) for level in range(config.layers)]
-        return int(sum(spans) + halvings + sum(ups) + 2 * 4 + 2 * self.config.block)
+        half = [(config.kernel(level) - 1) // 2 * config.dilation for level in range(config.layers + 1)]
+        down = sum((half[level] + 1) * 2**level for level in range(config.layers + 1))
+        up = sum(half[level] * 2 ** (level + 2) for level in range(config.layers))
+        last = 2 * (LAST_KERNEL // 2)
+        modulated = (2 * config.layers + 1) * config.block  # a block is told what it holds as a whole
+        return down + up + last + modulated
 
     @property
     def receptive_field(self) -> int:
         """Samples of input behind one output sample, on both sides, the modulation's memory included."""
         memory = self.config.memory if self.config.block else 0
-        return self._past(memory) + 1 + self.lookahead
+        return self._whole(self.reach + memory) + 1 + self.lookahead
 
-    def _past(self, memory: int) -> int:
-        return -(-(self.reach + memory) // self.multiple) * self.multiple
+    def _whole(self, samples: int) -> int:
+        return -(-samples // self.multiple) * self.multiple
 
     @property
     def lookahead(self) -> int:  # type: ignore[override]
         """Samples after its own on which an output depends."""
-        return -(-self.reach // self.multiple) * self.multiple
+        return self._whole(self.reach)
 
     def init_state(self, batch: int) -> State:
         """Nothing is carried from block to block."""
@@ -148,7 +188,7 @@ class AudioUNet(Network):
         h = F.pad(x, (0, -time % self.multiple))
         kept = []
         for level, (conv, film) in enumerate(zip(self.down, self.down_film, strict=True)):
-            h = F.max_pool1d(conv(h), 2)  # (batch, width, time / 2^(level + 1))
+            h = conv(h) if self.config.strided else F.max_pool1d(conv(h), 2)  # (batch, width, time / 2^(level + 1))
             h = self.dropout(h) if level == self.config.layers else h
             h = film(F.leaky_relu(h, SLOPE))
             kept.append(h)
@@ -172,7 +212,9 @@ def interleave(x: Tensor) -> Tensor:
     return torch.stack([even, odd], dim=-1).flatten(-2)
 
 
-def _conv(inputs: int, outputs: int, taps: int) -> nn.Conv1d:
-    conv = nn.Conv1d(inputs, outputs, taps, padding=(taps - 1) // 2 * DILATION, dilation=DILATION)
+def _conv(inputs: int, outputs: int, taps: int, config: AudioUNetConfig, stride: int = 1) -> nn.Conv1d:
+    reach = (taps - 1) // 2 * config.dilation
+    conv = nn.Conv1d(inputs, outputs, taps, stride, padding=reach, dilation=config.dilation)
     nn.init.orthogonal_(conv.weight)
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv

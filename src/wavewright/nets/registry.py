@@ -95,7 +95,7 @@ NETWORKS: dict[str, tuple[str, Any]] = {
     "frame-lstm": ("frame-lstm", FrameLSTMConfig()),
     "spectral-upsampler": ("spectral-upsampler", SpectralUpsamplerConfig()),
     "tfilm-unet": ("audio-unet", AudioUNetConfig()),
-    "audio-unet": ("audio-unet", AudioUNetConfig(block=0)),
+    "audio-unet": ("audio-unet", AudioUNetConfig(block=0, strided=True)),
     "patch-dnn": ("patch-dnn", PatchDNNConfig()),
     "tfilm-series": ("audio-unet", AudioUNetConfig(layers=3, filters=32, kernel_size=9, block=16, memory=512)),
     "unet-series": ("audio-unet", AudioUNetConfig(layers=3, filters=32, kernel_size=9, block=0)),
