@@ -13,7 +13,7 @@ from torch import nn
 from wavewright.engine.chunked_player import ChunkedPlayer
 from wavewright.errors import SettingsError
 from wavewright.nets import registry
-from wavewright.nets.audio_unet import AudioUNet, AudioUNetConfig, interleave
+from wavewright.nets.audio_unet import interleave
 from wavewright.nets.contract import Network
 from wavewright.nets.crossover import Crossover
 from wavewright.nets.spectral_upsampler import SpectralUpsampler, SpectralUpsamplerConfig
@@ -72,17 +72,6 @@ def test_interleaving_puts_the_second_half_between() -> None:
     y = interleave(x)
     assert torch.equal(y[..., ::2], x[:, :3])
     assert torch.equal(y[..., 1::2], x[:, 3:])
-
-
-def test_the_papers_own_size() -> None:
-    count = registry.build("tfilm-unet", filters=128, shift=False)
-    weights = sum(parameter.numel() for parameter in count.parameters())
-    assert 60e6 < weights < 75e6  # 68.2 million, by another count of the last layers
-
-
-def test_a_block_that_levels_cannot_share_is_refused() -> None:
-    with pytest.raises(SettingsError, match="block = 24: must be a multiple of 32"):
-        AudioUNet(AudioUNetConfig(layers=4, block=24))
 
 
 @given(time=st.integers(1, 400), seed=st.integers(0, 20))

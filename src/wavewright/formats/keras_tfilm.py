@@ -44,7 +44,7 @@ def layer_class() -> Any:
         raise ModelFileError("the Keras layer needs Keras 3; pip install 'wavewright[keras]' brings it") from error
     from keras import ops
 
-    @keras.saving.register_keras_serializable(package="wavewright")  # type: ignore[untyped-decorator]
+    @keras.saving.register_keras_serializable(package="wavewright")
     class TFiLM(keras.layers.Layer):  # type: ignore[misc]
         """``(batch, steps, channels)`` → the same shape, each block of ``block`` steps scaled and shifted.
 

@@ -171,7 +171,7 @@ class AudioUNet(Network):
         return self._whole(self.reach + memory) + 1 + self.lookahead
 
     def _whole(self, samples: int) -> int:
-        return -(-samples // self.multiple) * self.multiple
+        return int(-(-samples // self.multiple) * self.multiple)
 
     @property
     def lookahead(self) -> int:  # type: ignore[override]

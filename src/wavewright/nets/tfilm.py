@@ -68,7 +68,7 @@ class TFiLM(nn.Module):
         if missing:
             told = told.expand(-1, -1, -1, self.block).flatten(-2)[..., :time]
             return self._modulated(x, told)
-        blocks = x.unflatten(-1, (-1, self.block))  # (batch, channels, blocks, block)
+        blocks = x.reshape(*x.shape[:-1], -1, self.block)  # (batch, channels, blocks, block)
         return self._modulated(blocks, told).flatten(-2)
 
     def _modulated(self, x: Tensor, told: Tensor) -> Tensor:
