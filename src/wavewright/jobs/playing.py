@@ -13,6 +13,7 @@ from wavewright.engine.automation import Controls
 from wavewright.errors import ModelFileError, RunError
 from wavewright.formats import model_file as model_files
 from wavewright.formats.model_file import ModelFile
+from wavewright.jobs import pretrained
 from wavewright.jobs.knobs import controls_for, knobs_of
 from wavewright.jobs.pairs import Knob
 from wavewright.jobs.settings import JOB
@@ -122,7 +123,10 @@ def open_model(path: Path) -> ModelFile:
         ModelFileError: there is none, or it cannot be read.
     """
     if not path.exists():
-        raise ModelFileError(f"no run and no model file at {path}; name a run folder, or a .nam, .json or .onnx file")
+        raise ModelFileError(
+            f"no run and no model file at {path}; name a run folder, a .nam, .json or .onnx file, or a model of the "
+            f"package ({', '.join(pretrained.NAMES)})"
+        )
     return model_files.load(path)
 
 
