@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FOLDER = Path(__file__).parent.parent / "pretrained"
+import wavewright
+
+FOLDER = Path(wavewright.__file__).parent / "pretrained"
 
 NAMES = {
     "voice-16k-x4": "speech with nothing above 2 kHz, such as old or coded recordings at 4 kHz: up to 16 kHz",
