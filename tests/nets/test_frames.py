@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch.nn.functional as F
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from wavewright.data.residual_kmeans import encoded
+from wavewright.nets import frame_distributions
 from wavewright.nets.frame_config import FrameLSTMConfig
 from wavewright.nets.frame_distributions import GaussianMixture, Point, drawn
 from wavewright.nets.frame_generator import FrameGenerator
@@ -170,3 +173,31 @@ def test_the_linear_path_dies_away() -> None:
     companion[:2], companion[2:, :2] = weight, np.eye(2)
     assert np.abs(np.linalg.eigvals(companion)).max() <= RADIUS + 1e-5
     assert np.abs(np.linalg.eigvals(companion)).max() > 0.8 * RADIUS
+
+
+def test_what_is_taught_has_the_gradient_of_the_likelihood_where_all_numbers_count_alike(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(frame_distributions, "EVENNESS", 0.0)
+    mixture = GaussianMixture(numbers=5, mixtures=3)
+    torch.manual_seed(0)
+    frames = torch.randn(2, 5, 7)
+    told = torch.randn(2, mixture.size, 7, requires_grad=True)
+    (wanted,) = torch.autograd.grad(mixture.cost(told, frames).mean(), told)
+    (found,) = torch.autograd.grad(mixture.lesson(told, frames).mean(), told)
+    assert (found - wanted).abs().max() < 1e-6
+
+
+def test_what_is_taught_of_a_mean_grows_with_the_deviation() -> None:
+    mixture = GaussianMixture(numbers=2, mixtures=1)
+    told = torch.tensor([0.0, 0.0, 0.0, math.log(0.1), math.log(1.0)])[None, :, None].requires_grad_()
+    (taught,) = torch.autograd.grad(mixture.lesson(told, torch.ones(1, 2, 1)).sum(), told)
+    # −(y − m) / σ² · σ^(2 · ½) / 2 numbers; the bounds of the deviations are soft
+    assert taught[0, 1, 0] / taught[0, 2, 0] == pytest.approx(10, rel=0.1)
+
+
+def test_what_was_missed_is_told_in_deviations_of_the_likeliest() -> None:
+    mixture = GaussianMixture(numbers=2, mixtures=2)
+    told = torch.tensor([0.0, 0.0, 0.0, 0.0, 8.0, 8.0, 0.0, 0.5, 1.0, -1.0])[None, :, None]
+    deviations = mixture.parts(told)[2][0, :, :, 0].exp()
+    for frame, nearest, away in (([9.0, 7.5], 1, [1.0, -0.5]), ([0.5, 0.0], 0, [0.5, 0.0])):
+        found = mixture.missed(told, torch.tensor(frame)[None, :, None])[0, :, 0]
+        assert found.tolist() == pytest.approx((torch.tensor(away) / deviations[nearest]).tolist())

@@ -14,6 +14,7 @@ import numpy as np
 
 from wavewright.audio.recording import FloatArray
 from wavewright.data.character import Character, between
+from wavewright.data.frame_chance import Chance
 from wavewright.data.frame_controls import Beat, FrameControls
 from wavewright.data.frames import Cutting, count_of
 from wavewright.engine.frame_sampler import Dice, FrameSampler, Memory
@@ -62,6 +63,8 @@ class FrameDrawing:
     """The character of all new sounds, ``(numbers,)``; drawn between those learned where None."""
     ends: bool = True
     """Whether the network was taught where sounds end; what it says of it is noise where not."""
+    chance: Chance | None = None
+    """What hangs together from frame to frame of what is drawn; every frame is drawn for itself where None."""
     asked: FrameSampleSettings = field(default_factory=FrameSampleSettings)
 
     def dice(self, sound: tuple[int, int]) -> np.random.Generator:
@@ -124,6 +127,8 @@ class Blocks:
             drawing.controls_of(number, dice) for (number, _), dice in zip(sounds, self._dice, strict=True)
         ]
         self._seeds = [drawing.seed_of(number) for number, _ in sounds]
+        whole = 0 if drawing.chance is None else drawing.chance.sounds
+        self._drawn = np.stack([dice.standard_normal(whole, np.float32) for dice in self._dice])
         self.over = np.full(len(sounds), -1)
         """The frame before which each sound was over; −1 where it goes on."""
 
@@ -180,7 +185,10 @@ class Blocks:
         drawing, config = self.drawing, self.drawing.network.config
         draws = drawing.network.distribution.draws + 1
         uniform = np.stack([one.random(draws, np.float32) for one in self._dice])
-        normal = np.stack([one.standard_normal(config.numbers, np.float32) for one in self._dice])
+        if drawing.chance is None:
+            normal = np.stack([one.standard_normal(config.numbers, np.float32) for one in self._dice])
+        else:
+            normal = drawing.chance.at(sampler.at, self._drawn)
         noise = np.stack([one.standard_normal(config.features, np.float32) for one in self._dice])
         frame, over = sampler.draw(
             Dice(uniform, normal, noise), drawing.temperature(number), denormalise=drawing.asked.denormalize

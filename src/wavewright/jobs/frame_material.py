@@ -14,6 +14,7 @@ from wavewright.audio.recording import FloatArray
 from wavewright.data.character import BANDS, Character
 from wavewright.data.character import FRAMES as MOMENTS
 from wavewright.data.corpus import Sound
+from wavewright.data.frame_chance import MOST_KEPT, MOST_SOUNDS, Chance
 from wavewright.data.frame_controls import AGE_CHANNELS, BEAT_CHANNELS, Beat, FrameControls
 from wavewright.data.frame_gain import Gain
 from wavewright.data.frame_kinds import FrameKind, frame_kind
@@ -27,6 +28,7 @@ from wavewright.jobs.frame_settings import FrameSettings
 from wavewright.jobs.generate_settings import GenerateSettings
 from wavewright.jobs.material import Material
 from wavewright.nets import registry
+from wavewright.nets.frame_distributions import GaussianMixture
 from wavewright.nets.frame_generator import FrameGenerator
 from wavewright.nets.frame_mixture import FrameMixture
 from wavewright.nets.frame_tokens import ResidualCodes
@@ -112,8 +114,25 @@ class FrameMaterial:
             age,
             self.beat,
             ends=self.settings.ending,
+            chance=self.chance(network),
             **asked,
         )
+
+    @torch.no_grad()
+    def chance(self, network: FrameGenerator) -> Chance | None:
+        """What ``network`` missed of the sounds learned, for new ones to be missed alike; None where it hears what was
+        drawn."""
+        distribution = network.distribution
+        if self.settings.feedback or not isinstance(distribution, GaussianMixture):
+            return None
+        device = next(network.parameters()).device
+        frames, missed = self.frames(_evenly(self.material.learned, MOST_SOUNDS)), []
+        for number, count in enumerate(frames.counts.tolist()):
+            longest = min(count, MOST_KEPT // (len(frames.counts) * self.cutting.numbers))
+            x, numbers = (torch.from_numpy(part.T[None]).to(device) for part in frames.read(number, 0, longest))
+            described, _ = network.told(network(x)[0])
+            missed.append(np.asarray(distribution.missed(described, numbers)[0].T.cpu(), np.float32))
+        return Chance.of(missed)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -24,9 +24,6 @@ from wavewright.jobs.sampling import LONGEST_JUDGED, SIDE_BY_SIDE, Count, Drawn,
 from wavewright.metrics.faults import faults_of
 from wavewright.settings import problems_of
 
-CALM = "0.1"
-"""The temperature for networks that hear no frames: what is drawn for one frame is unknown to the next."""
-
 LONGER = 1.25
 """Times the longest sound learned, the time that new ones are given to end where no length is asked for."""
 
@@ -61,7 +58,7 @@ def request(opened: OpenFrames, settings: SampleSettings) -> FrameRequest:
     asked, known = settings.frame, opened.material.corpus.labels
     points: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
     try:
-        points = temperature_points(settings.temperature or ("1" if opened.settings.frame.feedback else CALM))
+        points = temperature_points(settings.temperature or "1")
     except SettingsError as error:
         problems += error.problems
     for name, value in (("top_k", settings.top_k), ("envelope", settings.envelope)):
@@ -227,11 +224,15 @@ def _draw_all(
 
 
 def _finished(opened: OpenFrames, wanted: FrameRequest, sound: tuple[int, int], made: Made) -> Drawn:
-    """One sound, cut where it is over if no length was asked for, held within full scale."""
+    """One sound, cut where it is over if no length was asked for; a whole one-shot brought down to the loudest one
+    learned, all else held within full scale."""
     number, attempt = sound
     audio = made.sound
     if wanted.open_end and made.over is not None:
         audio = audio[: max(1, round(made.over * opened.rate))]
+    if wanted.open_end and not wanted.drawing.seeds:
+        loudest = min(1.0, opened.reference.peak)
+        audio = audio * np.float32(loudest / max(loudest, float(np.abs(audio).max(initial=0.0))))
     beyond = int((np.abs(audio) > 1).sum())
     audio = np.clip(audio, -1, 1)
     cost = cost_of(opened, audio, wanted.labels[number]) if wanted.settings.draw is not None else np.nan

@@ -44,10 +44,10 @@ class FrameTask:
         self.streams = frames.streams(batch, window, seed=settings.train.seed)
         self.steps_per_epoch = self.streams.steps_per_epoch(own_world())
         self.state: State = self.generator.init_state(batch)
-        hop = measured.cutting.kind.hop
+        self.hop = measured.cutting.kind.hop
         self.heard = {
-            "": measured.frames(_some(measured.material.held_out, hop)),
-            "train_": measured.frames(_some(measured.material.learned, hop)),
+            "": measured.frames(_some(measured.material.held_out, self.hop)),
+            "train_": measured.frames(_some(measured.material.learned, self.hop)),
         }
 
     def move(self, folder: Path) -> None:
@@ -72,7 +72,7 @@ class FrameTask:
             x = self._noisy(x)
         y, after = self.generator(x, state)
         self.state = tuple(part.detach() for part in after)
-        cost, ending = costs(self.generator, y, chunk)
+        cost, ending = costs(self.generator, y, chunk, taught=True)
         return cost + ending if self.settings.frame.ending else cost
 
     def _noisy(self, x: Tensor) -> Tensor:
@@ -145,10 +145,10 @@ class FrameTask:
         files.write(path, Recording(sound[np.newaxis], self.measured.rate), subtype="PCM_16", force=True)
 
 
-def costs(network: FrameGenerator, y: Tensor, chunk: FrameChunk) -> tuple[Tensor, Tensor]:
-    """Mean cost of the frames that count, and mean nats of the endings that are asked for."""
+def costs(network: FrameGenerator, y: Tensor, chunk: FrameChunk, *, taught: bool = False) -> tuple[Tensor, Tensor]:
+    """Mean cost of the frames that count (what is ``taught`` of them), and mean nats of the endings asked for."""
     described, ending = network.told(y)
-    each = network.distribution.cost(described, chunk.frames)
+    each = (network.distribution.lesson if taught else network.distribution.cost)(described, chunk.frames)
     cost = (each * chunk.counts).sum() / chunk.counts.sum().clamp(min=1)
     nats = F.binary_cross_entropy_with_logits(ending, chunk.over, reduction="none")
     return cost, (nats * chunk.asked).sum() / chunk.asked.sum().clamp(min=1)

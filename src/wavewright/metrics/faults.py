@@ -189,6 +189,11 @@ class Reference:
             still=max(0.5, 1.5 * float(of["still"].max())),
         )
 
+    @cached_property
+    def peak(self) -> float:
+        """The largest sample of any of the sounds; 1 where there are none."""
+        return max((10 ** (one.peak_db / 20) for one in self.sounds), default=1.0)
+
     def against(self, faults: Faults) -> tuple[str, ...]:
         """What is wrong with a sound, in single words; empty for a sound as ordinary as the corpus."""
         limits = self.limits

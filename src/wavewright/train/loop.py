@@ -34,7 +34,7 @@ from wavewright.train.run import RunFolder
 from wavewright.train.schedule import rate_share
 from wavewright.train.settings import TrainSettings, checked_training
 from wavewright.train.snapshot import weights_of
-from wavewright.train.task import Carrying, Task
+from wavewright.train.task import Carrying, Framed, Task
 
 MOST_ROLLBACKS = 8
 """Rollbacks after which training gives up; the rate would then be 1/256 of what was asked."""
@@ -347,6 +347,7 @@ class _Training:
     def _standing(self) -> Standing:
         now, speed = self.counters, self.pace.steps_per_second
         recent = self.guard.pending() if self.guard.count else self.guard.last
+        hop = self.task.hop if isinstance(self.task, Framed) else 1
         return Standing(
             step=now.step,
             progress=self.budget.progress(now.step, now.elapsed),
@@ -354,7 +355,7 @@ class _Training:
             goal=self.task.goal,
             best=now.best,
             steps_per_second=speed,
-            samples_per_second=speed * self.samples,
+            samples_per_second=speed * self.samples * hop,
             rate=self.run.rate,
             seconds_left=self.budget.seconds_left(now.step, now.elapsed, speed),
         )

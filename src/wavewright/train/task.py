@@ -47,6 +47,14 @@ class Task(Protocol):
 
 
 @runtime_checkable
+class Framed(Protocol):
+    """A task whose time points are frames: the pace is told in samples all the same."""
+
+    hop: int
+    """Samples from frame to frame."""
+
+
+@runtime_checkable
 class Carrying(Protocol):
     """A task whose steps hand on more than weights: the state of a network trained on sequences longer than a step.
 

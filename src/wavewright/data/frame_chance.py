@@ -1,0 +1,64 @@
+"""Chance that keeps its word from frame to frame: what is drawn for a new sound hangs together as it did in real ones.
+
+A network that hears no frames says of each frame what is usual, and how far real ones lie from it. Drawn anew in every
+frame that would be noise: the click of a drum spreads over several frames, and is the same click in all of them. So
+what the network missed of each learned sound, in deviations and frame by frame, is kept, z_n(t); and new chance is a
+normal draw with the covariance of these over all frames and numbers together,
+
+    z(t) = Σ_n g_n z_n(t) / √N(t)          g_n normal, one number for each sound for the whole of the new one
+
+over the N(t) sounds that have not ended at t: of deviation one, as independent chance would be. Behind the longest
+sound nothing is left to chance. (Drawing from the covariance of a sample by random weights: Evensen, "The ensemble
+Kalman filter", 2003, section 4.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wavewright.audio.recording import FloatArray
+
+MOST_SOUNDS = 256
+MOST_KEPT = 4_000_000
+"""Numbers kept of all sounds together."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """``missed`` ``(sounds, frames, numbers)`` in deviations, zero behind a sound's end; ``lasting`` ``(frames,)``, how
+    many sounds have not ended.
+
+    >>> chance = Chance.of([np.ones((3, 2), np.float32), -np.ones((1, 2), np.float32)])
+    >>> chance.lasting.tolist()
+    [2.0, 1.0, 1.0]
+    >>> chance.at(1, np.array([[0.5, 8.0]], np.float32)).tolist()
+    [[0.5, 0.5]]
+    """
+
+    missed: FloatArray
+    lasting: FloatArray
+
+    @classmethod
+    def of(cls, missed: list[FloatArray]) -> Chance:
+        """Of sounds each ``(frames, numbers)``; the first frames of all of them, as many as `MOST_KEPT` allows."""
+        numbers = missed[0].shape[1]
+        frames = min(max(len(one) for one in missed), max(1, MOST_KEPT // (len(missed) * numbers)))
+        kept = np.zeros((len(missed), frames, numbers), np.float32)
+        lasting = np.zeros(frames, np.float32)
+        for row, one in zip(kept, missed, strict=True):
+            row[: len(one)] = one[:frames]
+            lasting[: len(one)] += 1
+        return cls(kept, lasting)
+
+    @property
+    def sounds(self) -> int:
+        """Random numbers that one new sound takes."""
+        return len(self.missed)
+
+    def at(self, frame: int, drawn: FloatArray) -> FloatArray:
+        """The chance in a frame ``(new sounds, numbers)``, of what was ``drawn`` for each ``(new sounds, sounds)``."""
+        if frame >= len(self.lasting):
+            return np.zeros((len(drawn), self.missed.shape[2]), np.float32)
+        return np.asarray(drawn @ self.missed[:, frame] / np.sqrt(max(1.0, float(self.lasting[frame]))), np.float32)
