@@ -15,7 +15,7 @@ from torch import nn
 from wavewright.engine.chunked_player import ChunkedPlayer
 from wavewright.errors import SettingsError
 from wavewright.nets import registry
-from wavewright.nets.audio_unet import AudioUNet, AudioUNetConfig
+from wavewright.nets.audio_unet import AudioUNet, AudioUNetConfig, along
 from wavewright.nets.contract import Network
 from wavewright.nets.patch_dnn import PatchDNN, PatchDNNConfig
 from wavewright.nets.tfilm import TFiLM
@@ -147,6 +147,26 @@ def test_no_output_depends_on_what_lies_beyond_the_reach(strided: bool, layers: 
         with torch.no_grad():
             moved = (net(x)[0] - net(other)[0])[0, 0].abs().nonzero()[:, 0]
         assert int(moved.max()) <= at + net.receptive_field - 1 - net.lookahead
+
+
+@given(
+    batch=st.integers(1, 3),
+    channels=st.integers(1, 3),
+    half=st.integers(1, 20),
+    odd=st.booleans(),
+    taps=st.sampled_from([1, 5, 9]),
+    dilation=st.sampled_from([1, 2]),
+    stride=st.sampled_from([1, 2]),
+)
+@trials(deadline=None, max_examples=40)
+def test_a_convolution_laid_side_by_side_is_the_same(
+    batch: int, channels: int, half: int, odd: bool, taps: int, dilation: int, stride: int
+) -> None:
+    if dilation == 2:
+        stride = 1
+    conv = nn.Conv1d(channels, 4, taps, stride, padding=taps // 2 * dilation, dilation=dilation).double()
+    x = torch.randn(batch, channels, 2 * half + odd, dtype=torch.float64)
+    torch.testing.assert_close(along(conv, x), conv(x))
 
 
 def test_dropout_is_for_training_alone() -> None:
