@@ -15,7 +15,7 @@ from torch import nn
 from wavewright.engine.chunked_player import ChunkedPlayer
 from wavewright.errors import SettingsError
 from wavewright.nets import registry
-from wavewright.nets.audio_unet import AudioUNet, AudioUNetConfig, along
+from wavewright.nets.audio_unet import AudioUNet, AudioUNetConfig, SideBySide
 from wavewright.nets.contract import Network
 from wavewright.nets.patch_dnn import PatchDNN, PatchDNNConfig
 from wavewright.nets.tfilm import TFiLM
@@ -164,9 +164,9 @@ def test_a_convolution_laid_side_by_side_is_the_same(
 ) -> None:
     if dilation == 2:
         stride = 1
-    conv = nn.Conv1d(channels, 4, taps, stride, padding=taps // 2 * dilation, dilation=dilation).double()
+    conv = SideBySide(channels, 4, taps, stride, padding=taps // 2 * dilation, dilation=dilation).double()
     x = torch.randn(batch, channels, 2 * half + odd, dtype=torch.float64)
-    torch.testing.assert_close(along(conv, x), conv(x))
+    torch.testing.assert_close(conv(x), nn.Conv1d.forward(conv, x))
 
 
 def test_dropout_is_for_training_alone() -> None:

@@ -158,8 +158,8 @@ class AudioUNet(Network):
         """Samples on either side of its own on which an output depends, but for what the modulation remembers."""
         config = self.config
         half = [(config.kernel(level) - 1) // 2 * config.dilation for level in range(config.layers + 1)]
-        down = sum((half[level] + 1) * 2**level for level in range(config.layers + 1))
-        up = sum(half[level] * 2 ** (level + 2) for level in range(config.layers))
+        down = sum((half[level] + 1) << level for level in range(config.layers + 1))
+        up = sum(half[level] << (level + 2) for level in range(config.layers))
         last = 2 * (LAST_KERNEL // 2)
         modulated = (2 * config.layers + 1) * config.block  # a block is told what it holds as a whole
         return down + up + last + modulated
@@ -188,14 +188,14 @@ class AudioUNet(Network):
         h = F.pad(x, (0, -time % self.multiple))
         kept = []
         for level, (conv, film) in enumerate(zip(self.down, self.down_film, strict=True)):
-            h = along(conv, h)
+            h = conv(h)
             h = h if self.config.strided else F.max_pool1d(h, 2)  # (batch, width, time / 2^(level + 1))
             h = self.dropout(h) if level == self.config.layers else h
             h = film(F.leaky_relu(h, SLOPE))
             kept.append(h)
         kept.pop()  # the bottom goes up as it is
         for conv, film in zip(self.up, self.up_film, strict=True):
-            h = film(interleave(F.relu(self.dropout(along(conv, h)))))  # (batch, width, twice the time)
+            h = film(interleave(F.relu(self.dropout(conv(h)))))  # (batch, width, twice the time)
             h = torch.cat([h, kept.pop()], dim=1)
         return x[:, : self.out_channels] + interleave(self.output(h))[..., :time], ()
 
@@ -213,25 +213,28 @@ def interleave(x: Tensor) -> Tensor:
     return torch.stack([even, odd], dim=-1).flatten(-2)
 
 
-def along(conv: nn.Conv1d, x: Tensor) -> Tensor:
-    """``conv`` over ``x`` (batch, channels, time) as it would go by itself, two or three times as quick on a processor.
+class SideBySide(nn.Conv1d):
+    """A convolution over ``(batch, channels, time)`` with the numbers of its base, in about half its time on a CPU.
 
     What knows nothing of each other, the sounds of a batch and the samples between the taps of a dilation, is laid side
     by side in the last dimension, over which vector instructions go; what is left is an undilated convolution.
     """
-    batch, channels, time = x.shape
-    dilation = conv.dilation[0]
-    if x.is_cuda or channels == 1 or time % dilation or batch * dilation == 1:
-        return torch.as_tensor(conv(x))
-    side = x.permute(1, 2, 0).reshape(1, channels, time // dilation, dilation * batch)
-    reach = int(conv.padding[0]) // dilation
-    y = F.conv2d(side, conv.weight[..., None], conv.bias, stride=(conv.stride[0], 1), padding=(reach, 0))
-    return y.view(conv.out_channels, -1, batch).permute(2, 0, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` (batch, channels, time) → (batch, out_channels, time over the stride)."""
+        batch, channels, time = x.shape
+        dilation = self.dilation[0]
+        if x.is_cuda or channels == 1 or time % dilation or batch * dilation == 1:
+            return super().forward(x)
+        side = x.permute(1, 2, 0).reshape(1, channels, time // dilation, dilation * batch)
+        reach = int(self.padding[0]) // dilation
+        y = F.conv2d(side, self.weight[..., None], self.bias, stride=(self.stride[0], 1), padding=(reach, 0))
+        return y.view(self.out_channels, -1, batch).permute(2, 0, 1)
 
 
-def _conv(inputs: int, outputs: int, taps: int, config: AudioUNetConfig, stride: int = 1) -> nn.Conv1d:
+def _conv(inputs: int, outputs: int, taps: int, config: AudioUNetConfig, stride: int = 1) -> SideBySide:
     reach = (taps - 1) // 2 * config.dilation
-    conv = nn.Conv1d(inputs, outputs, taps, stride, padding=reach, dilation=config.dilation)
+    conv = SideBySide(inputs, outputs, taps, stride, padding=reach, dilation=config.dilation)
     nn.init.orthogonal_(conv.weight)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return conv
