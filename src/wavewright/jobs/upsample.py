@@ -1,16 +1,15 @@
 """Upsample: full-band sounds teach a network to put missing bandwidth back.
 
-Four parts, as in every job: its settings (`wavewright.jobs.upsample_settings`), its data and its training step here,
-and its way of applying the result (`wavewright.jobs.upsampling`).
+Four parts, as in every job: its settings (`wavewright.jobs.upsample_settings`), its data
+(`wavewright.jobs.upsample_material`), its training step here, and its way of applying the result
+(`wavewright.jobs.upsampling`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +18,17 @@ from torch import Tensor
 
 from wavewright import losses
 from wavewright.audio import files
-from wavewright.audio.degradation import degraded
+from wavewright.audio.degradation import Degradation, degraded
 from wavewright.audio.recording import FloatArray, Recording
 from wavewright.audio.variation import FASTEST
-from wavewright.data.corpus import Corpus, Labels, Sound, hold_out
+from wavewright.data.corpus import Sound
 from wavewright.data.degrade import DegradedPatches, degradation_of
 from wavewright.data.split import Region
-from wavewright.data.store import Store
 from wavewright.engine.player import Player
 from wavewright.errors import DataError, RunError, SettingsError
 from wavewright.jobs.material import files_of, staged
-from wavewright.jobs.upsample_settings import JOB, STORE, UpsampleSettings, low_rate_of
+from wavewright.jobs.upsample_material import Material, kept_material, notes, prepare
+from wavewright.jobs.upsample_settings import JOB, STORE, UpsampleSettings
 from wavewright.metrics import spectral
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
@@ -60,96 +59,8 @@ SPECTRUM_WORTH = 2.0
 
 SNR_WORTH = 0.1
 """Of the perceptual figure: what one dB of SNR is worth in LSD10."""
-
-
-# ── data ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Material:
-    """Full-band sounds: which are learned from, which held out, and the low rate in Hz."""
-
-    corpus: Corpus
-    learned: tuple[Sound, ...]
-    held_out: tuple[Sound, ...]
-    low_rate: int
-
-    @property
-    def rate(self) -> int:
-        """The full rate in Hz."""
-        return self.corpus.rate
-
-    def sound(self, sound: Sound) -> FloatArray:
-        """The samples of one sound ``(time,)``, mapped from the disk."""
-        return self.corpus.track[0, sound.start : sound.start + sound.length]
-
-    def band(self, sound: Sound) -> float:
-        """How far up a sound goes, as a share of half the full rate: below 1 where its file has a lower one."""
-        return min(1.0, self.rates[sound.sha256] / self.rate)
-
-    @cached_property
-    def rates(self) -> dict[str, int]:
-        """The rate in Hz that each file had, by its hash."""
-        return {item.sha256: item.rate for item in self.corpus.store.items}
-
-    def moved(self, folder: Path) -> Material:
-        """The same, its store now at ``folder``."""
-        return replace(self, corpus=replace(self.corpus, store=Store.open(folder)))
-
-
-def prepare(
-    sources: Sequence[Path],
-    store: Path,
-    settings: UpsampleSettings,
-    progress: Callable[[int, int], None] | None = None,
-) -> Material:
-    """Lay the sounds down as a store, at the full rate, and hold some of them out.
-
-    Raises:
-        AudioFileError, DataError: nothing that can be learned; files below the full rate, unless they are allowed.
-        SettingsError: a factor that leaves no band.
-    """
-    if settings.rate is not None:
-        low_rate_of(settings, settings.rate)
-    corpus = Corpus.create(store, sources, rate=settings.rate, labels=Labels("folder"), force=True, progress=progress)
-    return material_of(corpus, settings)
-
-
-def material_of(corpus: Corpus, settings: UpsampleSettings) -> Material:
-    """The corpus split by files or by folders."""
-    below = [item for item in corpus.store.items if item.rate < corpus.rate]
-    if below and not settings.allow_upsampled:
-        raise DataError(
-            f"{len(below)} of {len(corpus.store.items)} files are below the full rate of {corpus.rate} Hz, the first "
-            f"{below[0].path} at {below[0].rate} Hz: they have nothing to teach up there; leave them out, choose a "
-            "lower --rate, or pass --allow-upsampled to learn from them as far up as they go"
-        )
-    learned, held_out = _split(corpus, settings)
-    return Material(corpus, learned, held_out, low_rate_of(settings, corpus.rate))
-
-
-def _split(corpus: Corpus, settings: UpsampleSettings) -> tuple[tuple[Sound, ...], tuple[Sound, ...]]:
-    if settings.split == "file":
-        # a speaker's folder is no reason to hold one of hers out more than another
-        plain = tuple(replace(sound, label=None) for sound in corpus.sounds)
-        return hold_out(plain, settings.held_out, settings.train.seed, settings.held_out_names)
-    folders = corpus.labels
-    if len(folders) < 2:
-        raise DataError(f"all sounds lie in one folder, {folders[0]}: nothing is left to hold out; choose --split file")
-    if settings.held_out_names is not None:
-        chosen = {name for name in folders if fnmatchcase(name, settings.held_out_names)}
-    else:
-        order = np.random.default_rng([settings.train.seed, len(folders)]).permutation(len(folders))
-        chosen = {folders[place] for place in order[: max(1, round(settings.held_out * len(folders)))]}
-    if not 0 < len(chosen) < len(folders):
-        raise DataError(
-            f"{settings.held_out_names!r} holds {len(chosen)} of {len(folders)} folders out "
-            f"({', '.join(folders[:4])}…); it must be some of them and leave others to learn from"
-        )
-    return (
-        tuple(sound for sound in corpus.sounds if sound.label not in chosen),
-        tuple(sound for sound in corpus.sounds if sound.label in chosen),
-    )
+MOST_SNR = 40.0
+"""dB, from which the perceptual figure counts downwards."""
 
 
 # ── network ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -252,7 +163,10 @@ class UpsampleTask:
         return error + SPECTRUM_WORTH * torch.stack(spectra).mean()
 
     def validate(self) -> dict[str, float]:
-        """SNR and LSD10 over held-out sounds, whole; ``distance`` is what the aim makes of them."""
+        """SNR and LSD10 over held-out sounds, and the ``distance`` that the aim makes of them.
+
+        Fidelity: error energy over signal energy. Perceptual: LSD10, and a tenth for each dB of SNR below `MOST_SNR`.
+        """
         snr, lsd10 = [], []
         for number, sound in enumerate(self.heard):
             full = np.array(self.material.sound(sound))
@@ -263,10 +177,16 @@ class UpsampleTask:
             snr.append(10 * np.log10(np.square(full).sum() / max(float(np.square(full - y).sum()), 1e-12)))
             lsd10.append(spectral.lsd10(y, full))
         figures = {"snr": float(np.mean(snr)), "lsd10": float(np.mean(lsd10))}
-        aim = -figures["snr"] if self.settings.aim == "fidelity" else figures["lsd10"] - SNR_WORTH * figures["snr"]
-        return {"distance": aim, **figures}
+        distance = 10 ** (-figures["snr"] / 10)
+        if self.settings.aim == "perceptual":
+            distance = figures["lsd10"] + SNR_WORTH * max(0.0, MOST_SNR - figures["snr"])
+        return {"distance": distance, **figures}
 
-    def _degradation(self, number: int):  # type: ignore[no-untyped-def]
+    def words(self, figures: Mapping[str, float]) -> str:
+        """What progress tells of a validation."""
+        return f"SNR {figures['snr']:.2f} dB, LSD10 {figures['lsd10']:.3f}"
+
+    def _degradation(self, number: int) -> Degradation:
         return degradation_of(self.settings.degrade, [self.settings.train.seed, 0xE7A1, number])
 
     def preview(self, path: Path) -> None:
@@ -296,10 +216,15 @@ def play(network: Network, low: FloatArray) -> FloatArray:
 
 
 def _some(sounds: Sequence[Sound], rate: int) -> tuple[Sound, ...]:
-    """Sounds from all over the list, `VALIDATED_SECONDS` of them together."""
+    """Sounds from all over the list, `VALIDATED_SECONDS` of them together; of longer ones their middle."""
     total = sum(sound.length for sound in sounds)
     count = max(1, round(min(1.0, VALIDATED_SECONDS * rate / max(1, total)) * len(sounds)))
-    return tuple(sounds[index] for index in np.linspace(0, len(sounds) - 1, count).round().astype(int))
+    chosen = [sounds[index] for index in np.linspace(0, len(sounds) - 1, count).round().astype(int)]
+    most = round(max(VALIDATED_SECONDS / count, VALIDATED_SECONDS / 10) * rate)
+    return tuple(
+        replace(sound, start=sound.start + max(0, sound.length - most) // 2, length=min(sound.length, most))
+        for sound in chosen
+    )
 
 
 # ── a run, from its beginning or from where it stopped ────────────────────────────────────────────────────────────
@@ -338,9 +263,8 @@ def begin(
             f"{len(material.corpus.sounds)} sounds, {material.corpus.seconds:.1f} s at {material.rate} Hz; "
             f"{len(material.held_out)} of them are held out; from {material.low_rate} Hz"
         )
-        if material.corpus.skipped:
-            skipped = material.corpus.skipped
-            reporter.say(f"note: {len(skipped)} files left out; the first: {skipped[0].why}")
+        for note in notes(material):
+            reporter.say(f"note: {note}")
         network = new_network(settings, material.rate, material.low_rate, start)
         task = UpsampleTask(network, material, settings)
         run = RunFolder.create(
@@ -391,15 +315,6 @@ def resume(folder: Path, settings: UpsampleSettings, reporter: Reporter) -> Outc
     start = None if settings.start_from is None else transfer.kept(run)
     network = new_network(settings, material.rate, material.low_rate, start)
     return learn(Begun(run, UpsampleTask(network, material, settings)), settings, reporter, resume=True)
-
-
-def kept_material(run: RunFolder, settings: UpsampleSettings) -> Material:
-    """What a run learns from: its own store, or the one that it was given."""
-    sources = [Path(source) for source in run.info["extra"]["sources"]]
-    place = run.path / STORE
-    if place.exists():
-        return material_of(Corpus.open(place, labels=Labels("folder")), settings)
-    return prepare(sources, place, settings)
 
 
 def refuse_settings(settings: UpsampleSettings) -> None:

@@ -30,7 +30,7 @@ DEGRADATIONS = (
     "ogg",
 )
 AIMS = ("fidelity", "perceptual")
-SPLITS = ("file", "folder")
+SPLITS = ("file", "folder", "parent")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,11 @@ class UpsampleSettings:
     patch: int | None = setting(None, "samples of a patch; absent: what suits the network", low=256, high=1_000_000)
     stride: int | None = setting(None, "samples from one patch to the next; absent: half a patch", low=1)
     share: float = setting(1.0, "share of the patches to learn from", above=0.0, high=1.0)
-    split: str = setting("file", "what is held out: files, or whole folders (speakers)", choices=SPLITS)
+    split: str = setting(
+        "file",
+        "what is held out: files, whole folders (speakers), or the folders above those (speaker/session/1.wav)",
+        choices=SPLITS,
+    )
     held_out: float = setting(0.1, "share of files or folders that training never hears", above=0, high=0.9)
     held_out_names: str | None = setting(None, "those by name instead, with wildcards: 'p36*'")
     allow_upsampled: bool = setting(False, "use files below the full rate too; they teach as far up as they go")

@@ -14,7 +14,7 @@ from wavewright.audio.recording import FloatArray
 from wavewright.audio.resample import StreamResampler
 from wavewright.data.corpus import Sound
 from wavewright.errors import AudioFileError, DataError, RunError
-from wavewright.jobs.upsample import Material, kept_material
+from wavewright.jobs.upsample_material import Material, kept_material
 from wavewright.jobs.upsample_settings import UpsampleSettings
 from wavewright.jobs.upsampling import Upsampler
 from wavewright.settings import from_mapping

@@ -34,7 +34,7 @@ from wavewright.train.run import RunFolder
 from wavewright.train.schedule import rate_share
 from wavewright.train.settings import TrainSettings, checked_training
 from wavewright.train.snapshot import weights_of
-from wavewright.train.task import Carrying, Framed, Task
+from wavewright.train.task import Carrying, Framed, Task, Telling
 
 MOST_ROLLBACKS = 8
 """Rollbacks after which training gives up; the rate would then be 1/256 of what was asked."""
@@ -358,6 +358,7 @@ class _Training:
             samples_per_second=speed * self.samples * hop,
             rate=self.run.rate,
             seconds_left=self.budget.seconds_left(now.step, now.elapsed, speed),
+            told=self.task.words(now.best_figures) if isinstance(self.task, Telling) and now.best_figures else None,
         )
 
     def close(self) -> None:

@@ -36,18 +36,20 @@ class Standing:
     rate: int | None
     """Sample rate in Hz; None where the data is not sound."""
     seconds_left: float | None
+    told: str | None = None
+    """The best validation in the task's own words, where it has any."""
 
     @property
     def words(self) -> str:
         """One line: step, loss, best, speed, time left."""
-        best = "–" if self.best is None else f"{self.best:.5g}"
+        best = self.told or f"{self.goal.upper()} {'–' if self.best is None else f'{self.best:.5g}'}"
         if self.rate:
             speed = f"{self.samples_per_second / self.rate:.3g}× real time"
         else:
             speed = f"{self.samples_per_second:.3g} samples/s"
         left = "" if self.seconds_left is None else f", {clock(self.seconds_left)} left"
         pace = f"{self.steps_per_second:.3g} steps/s, {speed}"
-        return f"step {self.step}, loss {self.loss:.4g}, best {self.goal.upper()} {best}, {pace}{left}"
+        return f"step {self.step}, loss {self.loss:.4g}, best {best}, {pace}{left}"
 
 
 class Reporter(Protocol):

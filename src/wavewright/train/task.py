@@ -55,6 +55,15 @@ class Framed(Protocol):
 
 
 @runtime_checkable
+class Telling(Protocol):
+    """A task that has better words for how good it is than its goal's name and value."""
+
+    def words(self, figures: Mapping[str, float]) -> str:
+        """What progress tells of the figures of the best validation."""
+        ...
+
+
+@runtime_checkable
 class Carrying(Protocol):
     """A task whose steps hand on more than weights: the state of a network trained on sequences longer than a step.
 
