@@ -1,23 +1,27 @@
 """Sound frame by frame: the recipe of "Deep Learning and Sound ~ 02" beside what was learned since, on every figure.
 
-    python bench/frames.py [--steps 1500] [--count 48] [--keep FOLDER] [--only kicks,drums,amen] [--drums FOLDER]
+    python bench/frames.py [--steps 3000] [--document-steps 1000] [--count 32] [--seed 0] [--keep FOLDER]
+                           [--only kicks,drums,amen] [--rows mixture,fft] [--drums FOLDER]
 
-Three corpora: 250 built-in 808-like kicks (50 of them held out), the kicks of a folder of drums (bd_*), and one amen
-break. Five rows each: Fourier transforms or raw frames, stacked LSTMs and squared error, silence learned behind each
-sound, one seed frame of the corpus, with mean and deviation added back and without; then a mixture of normal
-distributions and codes. Each row is trained for so many steps, draws once, and none of what is drawn is chosen. What
-is drawn for the document's rows is a quarter longer than the longest sound, as its author let them run. With --keep
-the runs stay, and `wavewright report RUN` lets one hear them.
+Three corpora: 250 built-in 808-like kicks (50 of them held out; another --seed makes other kicks), the kicks of a
+folder of drums (bd_*, three times, a third of them held out each time: figures are means over the three), and one amen
+break, its end held out. Rows: Fourier transforms or raw frames, stacked LSTMs and squared error, silence learned behind
+each sound, one seed frame of the corpus, with mean and deviation added back and without; then a mixture of normal
+distributions and codes. Each row is trained for so many steps, draws once, and none of what is drawn is chosen. The
+document's networks keep their last weights, for its author stopped by the error on what was learned, which stands in
+the table. What they draw is half as long again as the longest sound, as their author let them run on. With --keep the
+runs stay, and `wavewright report RUN` lets one hear them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +43,29 @@ SHOWN = (
     "copy", "copies", "diversity",
 )  # fmt: skip
 TEMPERATURES = {"tokens": "0.5"}
-STEPS_OF_DOCUMENT = 0.2
-"""Share of the steps for the document's rows: theirs are several times as dear."""
+FOLDS = 3
+RUNS_ON = 1.5
+"""Times the longest sound, which the document's networks are let run."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of one row: its figures, what the network missed of what it learned (mean square, or nats), the
+    seconds of one core that training and a minute of sound took."""
+
+    figures: Figures
+    missed: float
+    training: float
+    a_minute: float
+
+    @classmethod
+    def mean(cls, rows: list[Row]) -> Row:
+        """Over folds."""
+        figures = {
+            one.name: float(np.nanmean([getattr(row.figures, one.name) for row in rows])) for one in fields(Figures)
+        }
+        rest = ([getattr(row, name) for row in rows] for name in ("missed", "training", "a_minute"))
+        return cls(Figures(**figures), *(float(np.mean(values)) for values in rest))
 
 
 def recipes(loop: bool) -> dict[str, tuple[str, GenerateSettings, bool]]:
@@ -61,16 +86,26 @@ def recipes(loop: bool) -> dict[str, tuple[str, GenerateSettings, bool]]:
     }
 
 
-def trained(sources: list[Path], run: Path, settings: GenerateSettings, steps: int) -> tuple[OpenFrames, float]:
+def trained(
+    sources: list[Path], run: Path, settings: GenerateSettings, steps: int, seed: int
+) -> tuple[OpenFrames, float]:
     """The run, trained if it is not there yet, and the processor seconds that took."""
     began = time.process_time()
     if not (run / "model.safetensors").is_file():
-        train = replace(with_budget(settings.train, steps=steps), threads=1, preview_minutes=None, validate_steps=200)
-        settings = replace(settings, train=train)
+        looks = steps if settings.network == "frame-lstm" else 200
+        train = replace(with_budget(settings.train, steps=steps), preview_minutes=None, validate_steps=looks, seed=seed)
+        settings = replace(settings, train=replace(train, threads=1))
         generate.learn(generate.begin(sources, run, settings, Silent(), force=True), settings, Silent())
     opened = open_generator(run)
     assert isinstance(opened, OpenFrames)
     return opened, time.process_time() - began
+
+
+def missed(run: Path, network: str) -> float:
+    """What the network missed of the sounds it learned, when it was last asked."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    name = "train_mse" if network == "frame-lstm" else "train_nats"
+    return [float(line[name]) for line in lines if name in line][-1]
 
 
 def asked(row: str, opened: OpenFrames, count: int, denormalize: bool, seconds: float | None) -> SampleSettings:
@@ -78,70 +113,99 @@ def asked(row: str, opened: OpenFrames, count: int, denormalize: bool, seconds: 
     settings = SampleSettings(count=count, seconds=seconds, redraw=0, temperature=TEMPERATURES.get(row))
     if "MSE" in row or "denormalised" in row:
         longest = max(sound.length for sound in opened.material.learned) / opened.rate
-        seconds = seconds or 1.25 * longest
         frame = replace(settings.frame, start="corpus", start_frames=1, denormalize=denormalize)
-        return replace(settings, seconds=seconds, frame=frame)
+        return replace(settings, seconds=seconds or RUNS_ON * longest, frame=frame)
     return settings
 
 
-def table(name: str, sources: list[Path], folder: Path, told: argparse.Namespace, loop: bool, held_out: float) -> None:
-    """One corpus: every row on every figure."""
-    rows: dict[str, tuple[Figures, float, float]] = {}
+def rows_of(
+    sources: list[Path], folder: Path, told: argparse.Namespace, loop: bool, held: dict[str, object]
+) -> tuple[dict[str, Row], str]:
+    """Every row on one split of one corpus, the floors behind them, and what figures are held against."""
+    rows: dict[str, Row] = {}
     judge: Judge | None = None
     seconds = 4.0 if loop else None
     for row, (kind, plain, denormalize) in recipes(loop).items():
-        plain = replace(plain, held_out=held_out)
-        steps = round(told.steps * (STEPS_OF_DOCUMENT if plain.network == "frame-lstm" else 1))
-        opened, took = trained(sources, folder / f"{name}-{kind}", plain, steps)
-        count = max(2, told.count // 6) if loop else told.count
+        if told.rows and kind not in told.rows.split(","):
+            continue
+        plain = replace(plain, **held)  # type: ignore[arg-type]
+        steps = told.document_steps if plain.network == "frame-lstm" else told.steps
+        run = Path(f"{folder}-{kind}")
+        opened, took = trained(sources, run, plain, steps, told.seed)
+        if judge is None:
+            material = opened.material
+            learned, rest = ([material.sound(one) for one in part] for part in (material.learned, material.held_out))
+            count = max(2, told.count // 6) if loop else min(told.count, len(learned))
+            length = round(seconds * opened.rate) if seconds else int(np.median([len(one) for one in learned]))
+            judge = Judge(learned, rest, opened.rate, length, count)
         settings = asked(row, opened, count, denormalize, seconds)
         assert opened.reference.sounds  # measured before the clock starts
         began = time.process_time()
         drawn = frame_sampling.best(opened, frame_sampling.request(opened, settings), lambda samples: None)
         a_minute = 60 * (time.process_time() - began) / (sum(len(one.sound) for one in drawn) / opened.rate)
         made = [one.sound for one in drawn]
-        if judge is None:
-            material = opened.material
-            learned, held = ([material.sound(one) for one in part] for part in (material.learned, material.held_out))
-            length = int(np.median([len(one) for one in (made if loop else learned)]))
-            judge = Judge(learned, held, opened.rate, length, count)
-        rows[row] = (judge.figures(made, judge.search.nearest_all(made)), took, a_minute)
-        if row == "mixture":
-            judgement = judge.judge(made)
-            floors = {"real sounds": judgement.ordinary, "Gaussian": judgement.gaussian, "grains": judgement.grains}
-    heads = [*rows, *floors]
-    print(f"\n{name}: {sum(1 for _ in sources)} sources, figures to {judge.reference}")  # type: ignore[union-attr]
-    print("| figure | " + " | ".join(heads) + " | |")
-    print("|" + "---|" * (len(heads) + 2))
+        found = judge.judge(made)
+        rows[row] = Row(found.new, missed(run, plain.network), took, a_minute)
+    assert judge is not None
+    floors = {"real sounds": found.ordinary, "Gaussian": found.gaussian, "grains": found.grains}
+    nothing = (float("nan"),) * 3
+    return rows | {name: Row(figures, *nothing) for name, figures in floors.items()}, judge.reference
+
+
+def show(name: str, rows: dict[str, Row], against: str) -> None:
+    """The table of one corpus."""
+    print(f"\n{name}: figures to {against}")
+    print("| figure | " + " | ".join(rows) + " | |")
+    print("|" + "---|" * (len(rows) + 2))
     for figure in SHOWN:
-        values = [getattr(found, figure) for found in [*(one[0] for one in rows.values()), *floors.values()]]
-        if np.isfinite(values[0]):
+        values = [getattr(row.figures, figure) for row in rows.values()]
+        if np.isfinite(values).any():
             print(f"| {figure} | " + " | ".join(f"{value:.3g}" for value in values) + f" | {MEANING[figure]} |")
-    rest = " |" * (len(floors) + 2)
-    print("| training, s of one core | " + " | ".join(f"{one[1]:.0f}" for one in rows.values()) + rest)
-    print("| a minute of sound, s | " + " | ".join(f"{one[2]:.1f}" for one in rows.values()) + rest, flush=True)
+    for label, part in (
+        ("missed of what was learned", "missed"),
+        ("training, s of one core", "training"),
+        ("a minute of sound, s", "a_minute"),
+    ):
+        values = [getattr(row, part) for row in rows.values()]
+        told = " | ".join(f"{value:.3g}" if np.isfinite(value) else "" for value in values)
+        print(f"| {label} | {told} | |", flush=True)
+
+
+def parted(folder: Path, kicks: list[Path]) -> list[Path]:
+    """Copies of the ``kicks``, their names beginning with the number of the fold in which they are held out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copy(one, folder / f"{at % FOLDS}_{one.name}")) for at, one in enumerate(kicks)]
 
 
 def main() -> None:
     """Train, draw, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--count", type=int, default=48)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--document-steps", type=int, default=1000)
+    parser.add_argument("--count", type=int, default=32)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--drums", type=Path, default=Path("../shared/audio/drums"))
     parser.add_argument("--only", default="kicks,drums,amen")
+    parser.add_argument("--rows", default="", help="of fft, raw, mixture, tokens; all where absent")
     parser.add_argument("--keep", type=Path, help="a folder for the runs; thrown away where absent")
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = told.keep or Path(place)
         folder.mkdir(parents=True, exist_ok=True)
-        corpora: dict[str, tuple[Callable[[], list[Path]], bool, float]] = {
-            "kicks": (lambda: [write_kicks(folder / "kicks")], False, 0.2),
-            "drums": (lambda: sorted(told.drums.glob("bd_*")), False, 0.2),
-            "amen": (lambda: [told.drums / "loop_amen_full.flac"], True, 0.25),
-        }
         for name in told.only.split(","):
-            sources, loop, held_out = corpora[name]
-            table(name, sources(), folder, told, loop, held_out)
+            if name == "kicks":
+                sources = [write_kicks(folder / "sounds", seed=told.seed)]
+                show(name, *rows_of(sources, folder / name, told, False, {"held_out": 0.2}))
+            elif name == "drums":
+                sources = parted(folder / "drums", sorted(told.drums.glob("bd_*")))
+                folds = [
+                    rows_of(sources, folder / f"{name}-{fold}", told, False, {"held_out_files": f"{fold}_*"})
+                    for fold in range(FOLDS)
+                ]
+                show(name, {row: Row.mean([rows[row] for rows, _ in folds]) for row in folds[0][0]}, folds[0][1])
+            else:
+                sources = [told.drums / "loop_amen_full.flac"]
+                show(name, *rows_of(sources, folder / name, told, True, {"held_out": 0.25}))
 
 
 if __name__ == "__main__":

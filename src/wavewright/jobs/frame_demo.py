@@ -39,7 +39,10 @@ class FrameDemo:
 
 
 def write_kicks(folder: Path, count: int = KICKS, seed: int = 0) -> Path:
-    """808-like kicks of varied tune, decay and loudness, each cut where it has faded by 60 dB; gives the folder."""
+    """808-like kicks of varied tune, decay and loudness, each cut where it has faded by 60 dB; gives the folder.
+
+    Another ``seed`` makes other kicks of the same kind, their clicks too.
+    """
     dice = np.random.default_rng(seed)
 
     def between(low: float, high: float) -> float:
@@ -48,7 +51,7 @@ def write_kicks(folder: Path, count: int = KICKS, seed: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         ring, hz, level = between(0.25, 0.9), between(40, 70), between(0.5, 0.9)
-        sound = kick_808(ring, RATE, level, hz=hz, ring_seconds=ring, seed=number)
+        sound = kick_808(ring, RATE, level, hz=hz, ring_seconds=ring, seed=number + KICKS * seed)
         recording = Recording(sound[np.newaxis], RATE)
         files.write(folder / f"kick_{number:03d}.wav", recording, subtype="PCM_16", force=True)
     return folder

@@ -24,6 +24,13 @@ from wavewright.jobs.sampling import LONGEST_JUDGED, SIDE_BY_SIDE, Count, Drawn,
 from wavewright.metrics.faults import faults_of
 from wavewright.settings import problems_of
 
+CALM = "0.8"
+"""The temperature for networks that hear no frames, where none is asked for. Chance is drawn there as if levels were
+normally distributed, and theirs have fewer very loud ones."""
+
+FULL_SCALE = 32_768
+"""Steps of 16 bits up to full scale."""
+
 LONGER = 1.25
 """Times the longest sound learned, the time that new ones are given to end where no length is asked for."""
 
@@ -58,7 +65,7 @@ def request(opened: OpenFrames, settings: SampleSettings) -> FrameRequest:
     asked, known = settings.frame, opened.material.corpus.labels
     points: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
     try:
-        points = temperature_points(settings.temperature or "1")
+        points = temperature_points(settings.temperature or ("1" if opened.settings.frame.feedback else CALM))
     except SettingsError as error:
         problems += error.problems
     for name, value in (("top_k", settings.top_k), ("envelope", settings.envelope)):
@@ -225,7 +232,7 @@ def _draw_all(
 
 def _finished(opened: OpenFrames, wanted: FrameRequest, sound: tuple[int, int], made: Made) -> Drawn:
     """One sound, cut where it is over if no length was asked for; a whole one-shot brought down to the loudest one
-    learned, all else held within full scale."""
+    learned, all else held within full scale; in 16 bits, as it will be written."""
     number, attempt = sound
     audio = made.sound
     if wanted.open_end and made.over is not None:
@@ -234,7 +241,7 @@ def _finished(opened: OpenFrames, wanted: FrameRequest, sound: tuple[int, int], 
         loudest = min(1.0, opened.reference.peak)
         audio = audio * np.float32(loudest / max(loudest, float(np.abs(audio).max(initial=0.0))))
     beyond = int((np.abs(audio) > 1).sum())
-    audio = np.clip(audio, -1, 1)
+    audio = np.clip(np.rint(audio * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1) / np.float32(FULL_SCALE)
     cost = cost_of(opened, audio, wanted.labels[number]) if wanted.settings.draw is not None else np.nan
     faults = opened.reference.against(faults_of(audio, opened.rate))
     return Drawn(audio, wanted.labels[number], cost, faults, number, attempt + 1, beyond)
