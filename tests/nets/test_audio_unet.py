@@ -206,3 +206,12 @@ def test_wrong_settings_are_refused_with_all_that_is_wrong() -> None:
     assert all(f"setting {name}" in text for name in ("kernel_size = 64", "filters = 1", "outputs = 2"))
     with pytest.raises(SettingsError, match=r"hidden = 2\b.*"):
         PatchDNN(PatchDNNConfig(hidden=2))
+
+
+@pytest.mark.parametrize(
+    ("network", "settings"),
+    [("tfilm-unet", {"filters": 4096}), ("audio-unet", {"filters": 4096}), ("patch-dnn", {"hidden": 60_000})],
+)
+def test_what_would_take_all_memory_is_refused_before_it_is_taken(network: str, settings: dict[str, int]) -> None:
+    with pytest.raises(SettingsError, match=r"weights; at most 300,000,000"):
+        registry.build(network, **settings)

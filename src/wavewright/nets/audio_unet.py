@@ -38,6 +38,7 @@ LAST_KERNEL = 9
 
 SLOPE = 0.2
 DILATION = 2
+MOST_WEIGHTS = 300_000_000
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,11 @@ def _checked(config: AudioUNetConfig) -> AudioUNetConfig:
         problems.append(f"setting kernel_size = {config.kernel_size}: must be odd, so that its middle is a sample")
     if config.outputs > config.inputs:
         problems.append(f"setting outputs = {config.outputs}: at most inputs = {config.inputs}, to which it adds")
+    if config.weight_count > MOST_WEIGHTS:
+        problems.append(
+            f"settings filters = {config.filters}, layers = {config.layers}, kernel_size = {config.kernel_size}: "
+            f"{config.weight_count:,} weights; at most {MOST_WEIGHTS:,}; the papers' have 70 million"
+        )
     if problems:
         raise SettingsError(problems)
     return config

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavewright.errors import SettingsError
 from wavewright.nets.contract import Network, State
 from wavewright.settings import checked, setting
 
 SLOPE = 0.2
 NARROWER = 3
 """How many times fewer units the first layer has."""
+MOST_WEIGHTS = 300_000_000
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,13 @@ class PatchDNN(Network):
     def __init__(self, config: PatchDNNConfig) -> None:
         super().__init__()
         self.config = checked(config)
+        if config.weight_count > MOST_WEIGHTS:
+            raise SettingsError(
+                [
+                    f"settings patch = {config.patch}, hidden = {config.hidden}, layers = {config.layers}: "
+                    f"{config.weight_count:,} weights; at most {MOST_WEIGHTS:,}"
+                ]
+            )
         self.multiple = config.patch
         self.dense = nn.ModuleList(nn.Linear(into, out) for into, out in itertools.pairwise(config.sizes))
         nn.init.normal_(self.dense[-1].weight, std=1e-3)  # type: ignore[arg-type]
