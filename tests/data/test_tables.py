@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
 
-from wavewright.data import table_text, tables
+from wavewright.data import table_columns, table_text, tables, tables_out
 from wavewright.data.tables import TableSettings
 from wavewright.errors import DataError, SettingsError
 
@@ -66,7 +66,7 @@ def test_a_long_table(tmp_path: Path) -> None:
     table = tables.read(written(tmp_path, text), settings)
     assert table.names == ("1/a", "2/a")
     np.testing.assert_array_equal(table.values, [[5, np.nan, 6], [7, 8, np.nan]])
-    lines = "".join(tables.filled_lines(table, np.full((2, 3), 5.5)))
+    lines = "".join(tables_out.filled_lines(table, np.full((2, 3), 5.5)))
     assert lines == text.replace("2017-01-02,1,a,\n", "2017-01-02,1,a,5.5\n")
 
 
@@ -90,11 +90,11 @@ def test_filling_changes_gaps_and_nothing_else(
     if not quote:
         text = text.replace("x, y", "x")
     table = tables.read(written(tmp_path_factory.mktemp("t"), text), TableSettings(columns=("a", "b")))
-    lines = "".join(tables.filled_lines(table, np.full(table.values.shape, 42.0)))
+    lines = "".join(tables_out.filled_lines(table, np.full(table.values.shape, 42.0)))
     before, after = (list(csv.reader(io.StringIO(one, newline=""))) for one in (text, lines))
     for row, (old, new) in enumerate(zip(before, after, strict=True)):
         for column, (was, is_) in enumerate(zip(old, new, strict=True)):
-            gap = row > 0 and column != 1 and was.strip().lower() in tables.NOTHING
+            gap = row > 0 and column != 1 and was.strip().lower() in table_columns.NOTHING
             assert is_ == ("42" if gap else was)
     if not np.isnan(table.values).any():
         assert lines == text

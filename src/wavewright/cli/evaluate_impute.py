@@ -26,17 +26,24 @@ class Arguments:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "evaluate", words)
-    from wavewright.jobs import imputing
+    from wavewright.cli.bar import Bar
+    from wavewright.jobs import impute_judge, imputing
 
     imputer = imputing.open_imputer(arguments.run)
     path = arguments.table or Path(imputer.run.info["data"][0]["path"])
     known = imputer.read(path)
-    start = 0 if arguments.table else imputing.held_out_start(imputer, known)
-    found = imputing.evaluate(imputer, known, start, seed=arguments.seed)
+    held = impute_judge.held_out(imputer, known, other=arguments.table is not None)
+    truth = imputer.material(known).scaled
+    total = len(impute_judge.HIDDEN) * len(impute_judge.SHARES)
+    found = {}
+    with Bar(f"hiding and filling {path.name}", "trials", arguments.voice) as bar:
+        for number, trial in enumerate(impute_judge.trials(imputer, known, held, seed=arguments.seed), start=1):
+            found[trial.shape, trial.share] = trial.scores(truth)
+            bar.update(number, total)
     rows = [["hidden", "way", "RMSE", "MAE"]]
     for (shape, share), ways in found.items():
         rows += [[f"{share:.0%} in {shape}", way, f"{s.rmse:.4f}", f"{s.mae:.4f}"] for way, s in ways.items()]
-    arguments.voice.say(f"{arguments.run} on {path}", *table(rows, left=(0, 1)))
+    arguments.voice.say(f"{arguments.run} on {path}, in standard deviations", *table(rows, left=(0, 1)))
     arguments.voice.result(
         {f"{shape} {share:g}": {way: asdict(s) for way, s in ways.items()} for (shape, share), ways in found.items()}
     )

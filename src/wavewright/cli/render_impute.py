@@ -18,6 +18,9 @@ class Arguments:
     run: Annotated[Path, POSITIONAL, option("a run of train impute", metavar="RUN")]
     table: Annotated[Path, POSITIONAL, option("a .csv or .parquet table of the same series", metavar="TABLE")]
     output: Annotated[Path, option("the table to write", short="-o", metavar="FILLED")]
+    grid: Annotated[
+        bool, option("write a new wide .csv with a row for every time, those included that the table has no row for")
+    ] = False
     force: Annotated[bool, option("replace a file that is there already", short="-f")] = False
     voice: Voice = field(default_factory=Voice)
 
@@ -28,7 +31,11 @@ def main(words: Sequence[str]) -> int:
     from wavewright.jobs import imputing
 
     imputer = imputing.open_imputer(arguments.run)
-    filled = imputing.render(imputer, arguments.table, arguments.output, force=arguments.force)
-    arguments.voice.say(f"{arguments.output}: {filled} values filled")
-    arguments.voice.result({"output": str(arguments.output), "filled": filled})
+    done = imputing.render(imputer, arguments.table, arguments.output, grid=arguments.grid, force=arguments.force)
+    arguments.voice.say(f"{done.output}: {done.filled:,} values filled", *(f"note: {line}" for line in done.told))
+    if done.absent:
+        arguments.voice.say(f"note: {done.absent:,} values have no row to stand in; --grid writes rows for all")
+    arguments.voice.result(
+        {"output": str(done.output), "filled": done.filled, "absent": done.absent, "told": list(done.told)}
+    )
     return 0

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
 from wavewright.cli.console import Voice
-from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.cli.flags import POSITIONAL, option, parse, value_of
 from wavewright.cli.resuming import kept_settings
 from wavewright.errors import SettingsError
-from wavewright.jobs.impute_settings import JOB, ImputeSettings
+from wavewright.jobs.impute_settings import JOB, MINUTES, ImputeSettings
+from wavewright.train.settings import BUDGETS, with_budget
 
 
 @dataclass(frozen=True)
 class Arguments:
     """Learn the series of a table, gaps and all, to fill what is missing with `wavewright render`.
 
-    Without a budget it trains for a quarter of an hour. Ctrl-C stops it at any time; --resume goes on.
+    Without a budget it trains for two minutes. Ctrl-C stops it at any time; --resume goes on.
     """
 
     tables: Annotated[
@@ -35,7 +36,12 @@ class Arguments:
 
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
-    arguments = parse(Arguments, "train impute", words, kept_settings(JOB, ImputeSettings, words) or ImputeSettings())
+    start = kept_settings(JOB, ImputeSettings, words)
+    if start is None:
+        start = ImputeSettings()
+        if not any(value_of(words, f"--{name}") for name in (*BUDGETS, "until")) and "--recipe" not in words:
+            start = replace(start, train=with_budget(start.train, minutes=MINUTES))
+    arguments = parse(Arguments, "train impute", words, start)
     if len(arguments.tables) != (0 if arguments.resume else 1):
         raise SettingsError(
             ["--resume goes on with a run and its own table; leave others away"]
@@ -60,9 +66,9 @@ def main(words: Sequence[str]) -> int:
         voice.say(f"stopped after {outcome.step} steps; go on with: wavewright train impute -o {run} --resume")
     elif outcome.best is not None:
         voice.say(
-            f"{run}: mean absolute error {outcome.best:.4f} standard deviations on values hidden behind the end of "
-            f"what was learned, after {outcome.seconds / 60:.1f} minutes",
-            f"next: wavewright render {run} TABLE -o FILLED.csv, wavewright evaluate {run}",
+            f"{run}: mean absolute error {outcome.best:.4f} standard deviations on hidden values of what was held out, "
+            f"after {outcome.seconds / 60:.1f} minutes",
+            f"next: wavewright render {run} TABLE -o FILLED.csv, wavewright evaluate {run}, wavewright report {run}",
         )
     voice.result(
         {

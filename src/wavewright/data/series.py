@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wavewright.data import filling
+from wavewright.data.dates import DAY, YEAR
 from wavewright.data.masks import Mask
 from wavewright.data.tables import Table
+from wavewright.errors import DataError
 
-DAY, WEEK, YEAR = 86_400.0, 604_800.0, 31_556_952.0
+WEEK = 7 * DAY
 
 FloatArray = NDArray[np.float32]
 
@@ -27,8 +29,12 @@ class Scale:
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Scale:
         """The scale of ``values`` ``(series, time)``, NaN in the gaps; a series that never moves keeps its units."""
-        deviation = np.nanstd(values, axis=1)
-        return cls(tuple(np.nanmean(values, axis=1).tolist()), tuple(np.where(deviation > 0, deviation, 1.0).tolist()))
+        given = ~np.isnan(values)
+        count = np.maximum(given.sum(axis=1), 1)
+        mean = np.where(given, values, 0).sum(axis=1) / count
+        deviation = np.sqrt(np.where(given, np.square(values - mean[:, None]), 0).sum(axis=1) / count)
+        still = deviation <= 1e-9 * np.abs(mean)
+        return cls(tuple(mean.tolist()), tuple(np.where(still, 1.0, deviation).tolist()))
 
     def there(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """``values`` ``(series, time)`` as networks hear them."""
@@ -44,23 +50,28 @@ class Scale:
         return {"mean": list(self.mean), "deviation": list(self.deviation)}
 
 
-def calendar(table: Table) -> FloatArray:
-    """Sine and cosine of the time of day, week and year, ``(channels, time)``; only cycles that the grid can show.
+def cycles_of(table: Table) -> tuple[float, ...]:
+    """Seconds of the day, the week and the year, as far as the grid of a table can show them; none without dates."""
+    count = table.values.shape[1]
+    return tuple(cycle for cycle in (DAY, WEEK, YEAR) if 0 < 4 * table.seconds <= cycle <= 2 * table.seconds * count)
 
-    A table without dates has none.
+
+def calendar(table: Table, cycles: Sequence[float]) -> FloatArray:
+    """Sine and cosine of the time in each of these ``cycles``, ``(channels, time)``.
+
+    Raises:
+        DataError: there are cycles, but the table has no dates.
     """
+    if cycles and not table.seconds:
+        raise DataError(
+            f"table {table.path} has no dates, and the run learned days or years; add its dates, or name them by --date"
+        )
     count = table.values.shape[1]
     at = table.start + table.seconds * np.arange(count)
-    rows = [
-        turn(2 * np.pi * at / cycle)
-        for cycle in (DAY, WEEK, YEAR)
-        if 0 < 4 * table.seconds <= cycle <= 2 * table.seconds * count
-        for turn in (np.sin, np.cos)
-    ]
+    rows = [turn(2 * np.pi * at / cycle) for cycle in cycles for turn in (np.sin, np.cos)]
     return np.asarray(rows, np.float32).reshape(len(rows), count)
 
 
-def heard(scaled: NDArray[np.float64], given: Mask, when: FloatArray) -> FloatArray:
-    """``(2 series + calendar, time)``: bridged by straight lines where not ``given``, the mask, the calendar."""
-    bridged = filling.linear(np.where(given, scaled, np.nan))
+def heard(bridged: NDArray[Any], given: Mask, when: FloatArray) -> FloatArray:
+    """``(2 series + calendar, time)``: the series with a first guess in their gaps, what is given, the calendar."""
     return np.concatenate([bridged.astype(np.float32), given.astype(np.float32), when])

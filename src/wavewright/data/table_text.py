@@ -3,32 +3,60 @@
 from __future__ import annotations
 
 import csv
+import itertools
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from wavewright.errors import DataError
 
 DELIMITERS = ",;\t|"
 SNIFFED = 1 << 16
-LONGEST_LINE = 1 << 24
+LOOKED_AT = 1000
+"""Rows by which it is told whether numbers have a decimal point or a decimal comma."""
+
+Records = list[list[str]]
 
 
-def delimiter_of(path: Path) -> str:
-    """What stands between the cells of a .csv file: the one of ``, ; tab |`` that its first line has most of.
+@dataclass(frozen=True)
+class Dialect:
+    """How a .csv file is written: what stands between its cells, and the sign of its decimals."""
+
+    delimiter: str = ","
+    decimal: str = "."
+
+
+def dialect_of(path: Path) -> Dialect:
+    """The dialect of a .csv file.
+
+    The delimiter is the one of ``, ; tab |`` that its first line has most of. Where that is not the comma, and numbers
+    such as ``1,5`` stand in the first rows but none such as ``1.5``, decimals have a comma.
 
     Raises:
         DataError: the file is missing, empty, or is no text.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(SNIFFED)
+            first = next((line for line in iter(lambda: file.readline(SNIFFED), "") if line.strip()), "")
     except OSError as error:
         raise DataError(f"table {path}: {error.strerror}; name a .csv or a .parquet file") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"table {path} is not UTF-8 text; save it as UTF-8, or as .parquet") from error
+        raise _no_text(path, error) from error
     if not first.strip():
         raise DataError(f"table {path} is empty; its first line must name the columns")
-    return max(DELIMITERS, key=first.count)
+    if "\0" in first:
+        raise DataError(f"table {path} is no text: it holds zero bytes; save it as .csv in UTF-8, or as .parquet")
+    delimiter = max(DELIMITERS, key=first.count)
+    cells = [cell.strip() for row in itertools.islice(rows(path, delimiter), LOOKED_AT) for cell in row]
+    commas = delimiter != "," and any(re.fullmatch(r"[+-]?\d+,\d+", cell) for cell in cells)
+    points = any(re.fullmatch(r"[+-]?\d*\.\d+", cell) for cell in cells)
+    if commas and points:
+        raise DataError(
+            f"table {path} has numbers with a decimal comma and numbers with a decimal point; write all of them alike"
+        )
+    return Dialect(delimiter, "," if commas else ".")
 
 
 def rows(path: Path, delimiter: str) -> Iterator[list[str]]:
@@ -37,10 +65,10 @@ def rows(path: Path, delimiter: str) -> Iterator[list[str]]:
     Raises:
         DataError: a row that has other cells than the first, or is no text.
     """
+    width = 0
     for number, cells in enumerate(_lines(path, delimiter), start=1):
-        if number == 1:
-            width = len(cells)
-        elif len(cells) != width:
+        width = width or len(cells)
+        if len(cells) != width:
             raise DataError(
                 f"table {path}: row {number} has {len(cells)} cells, the first has {width}; mend that row, or quote "
                 f"what holds a {delimiter!r}"
@@ -52,27 +80,47 @@ def _lines(path: Path, delimiter: str) -> Iterator[list[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             yield from (cells for cells in csv.reader(file, delimiter=delimiter, strict=True) if cells)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"table {path} cannot be read as text in cells: {error}; save it anew as UTF-8") from error
+    except UnicodeDecodeError as error:
+        raise _no_text(path, error) from error
+    except csv.Error as error:
+        raise DataError(f"table {path} cannot be read as cells: {error}; mend its quotes, or save it anew") from error
+
+
+def _no_text(path: Path, error: UnicodeDecodeError) -> DataError:
+    wrong = " ".join(f"{byte:02x}" for byte in error.object[error.start : error.start + 4])
+    return DataError(f"table {path} is not UTF-8 text throughout (bytes {wrong}); save it as UTF-8, or as .parquet")
+
+
+def records(file: TextIO) -> Iterator[str]:
+    """The records of a .csv file, line ends included; a line break inside quotes does not end one."""
+    whole = ""
+    for line in file:
+        whole += line
+        if whole.count('"') % 2 == 0:
+            yield whole
+            whole = ""
+    if whole:
+        yield whole
 
 
 def spans(line: str, delimiter: str) -> list[tuple[int, int]]:
-    """Where each cell of one ``line`` begins and ends, quotes included.
+    """Where each cell of one record begins and ends, quotes included.
 
     >>> line = 'a,"b,c",,d'
     >>> [line[begin:end] for begin, end in spans(line, ",")]
     ['a', '"b,c"', '', 'd']
     """
-    found, begin, place, quoted = [], 0, 0, False
-    while place < len(line):
-        sign = line[place]
+    if '"' not in line:
+        ends = [place for place, sign in enumerate(line) if sign == delimiter]
+        return list(zip([0, *(end + 1 for end in ends)], [*ends, len(line)], strict=True))
+    found, begin, quoted = [], 0, False
+    for place, sign in enumerate(line):
         if sign == '"':
             quoted = not quoted
         elif sign == delimiter and not quoted:
             found.append((begin, place))
             begin = place + 1
-        place += 1
-    return [*found, (begin, place)]
+    return [*found, (begin, len(line))]
 
 
 def replaced(line: str, delimiter: str, changes: Sequence[tuple[int, str]]) -> str:
@@ -81,6 +129,8 @@ def replaced(line: str, delimiter: str, changes: Sequence[tuple[int, str]]) -> s
     >>> replaced("2010;NA;-21", ";", [(1, "129.5")])
     '2010;129.5;-21'
     """
+    if not changes:
+        return line
     places = spans(line, delimiter)
     for column, text in sorted(changes, reverse=True):
         begin, end = places[column]

@@ -3,32 +3,37 @@
 A *wide* table has a column for each series and a row for each time; a *long* one has a row for each value, with its
 series named in other columns. Times may come in any order, with rows missing; they are put on the grid whose step most
 of them keep. Which cell every value came from is kept, so that gaps can be filled in the file itself.
+
+A table is read a few thousand rows at a time, and only the numbers of the columns that are wanted are kept: a long one
+of hundreds of millions of rows, combined into some thousand series, needs memory for the series alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wavewright import atomic
-from wavewright.data import table_text
+from wavewright.data import dates, table_columns, table_text
+from wavewright.data.dates import Grid
+from wavewright.data.table_columns import Numbers
+from wavewright.data.table_text import Dialect
 from wavewright.errors import DataError, SettingsError
 from wavewright.settings import checked, did_you_mean, setting
 
-NOTHING = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
-"""What a cell says that knows nothing, in small letters."""
-
-DATE_PARTS = ("year", "month", "day", "hour", "minute", "second")
-DATE_NAMES = ("date", "datetime", "time", "timestamp", "ds")
 COUNTERS = ("", "#", "no", "nr", "id", "index", "row", "unnamed: 0")
 LARGEST = 500_000_000
 """Values, series by times, that a table may hold: 4 GB of them."""
+PENDING = 1 << 22
+"""Rows of a long table after which those of one series and date are combined."""
+
+POINTS = Dialect()
+Rows = NDArray[np.int64]
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,15 @@ class TableSettings:
 
     columns: tuple[str, ...] = setting((), "the series, by their columns' names; absent: all columns of numbers")
     date: str = setting("", "the column with the time, or several: year,month,day,hour; absent: found by name")
+    every: float = setting(0.0, "seconds from one time to the next; 0: what most of the dates keep", low=0)
+    before: str = setting("", "only rows whose date lies before this one")
     keys: tuple[str, ...] = setting((), "columns that name the series: the table is long, a row for each value")
     value: str = setting("", "the column of a long table that holds the values")
-    sentinels: tuple[str, ...] = setting((), "further texts that mean nothing is known, such as -999")
+    combine: str = setting(
+        "", "rows of a long table with the same keys and date become one; absent: refused", choices=("", "mean", "sum")
+    )
+    least_given: int = setting(0, "series of a long table with fewer values than this are left out", low=0)
+    sentinels: tuple[str, ...] = setting((), "further texts or numbers that mean nothing is known, such as -999")
 
 
 @dataclass(frozen=True)
@@ -53,298 +64,73 @@ class Table:
 
     path: Path
     names: tuple[str, ...]
-    values: NDArray[np.float64]
+    values: Values
     start: float
     seconds: float
-    row: NDArray[np.int64]
-    column: NDArray[np.int64]
+    row: Rows
+    column: Rows
     told: tuple[str, ...] = ()
-    """What was done to the times, in words."""
+    """What was done to times and columns, in words."""
+    dialect: Dialect = POINTS
 
     @property
     def given(self) -> NDArray[np.bool_]:
         """Which values are known."""
         return ~np.isnan(self.values)
 
+    def only(self, names: Sequence[str]) -> Table:
+        """The same with the series of these ``names``, in their order."""
+        places = [self.names.index(name) for name in names]
+        return replace(
+            self, names=tuple(names), values=self.values[places], row=self.row[places], column=self.column[places]
+        )
 
-def read(path: Path, settings: TableSettings = TableSettings()) -> Table:
+
+def columns_of(path: Path) -> tuple[str, ...]:
+    """The names of a table's columns.
+
+    Raises:
+        DataError: there is no such table, or it has no names.
+    """
+    return tuple(table_columns.names_of(path))
+
+
+def read(path: Path, settings: TableSettings = TableSettings(), *, step: float = 0.0, empty: bool = False) -> Table:
     """The series of a table.
+
+    Args:
+        path: a .csv or a .parquet file.
+        settings: how to read it.
+        step: seconds of the grid it must keep; 0 for its own.
+        empty: whether a series may be all gaps.
 
     Raises:
         DataError: no table, no numbers, dates given twice or that cannot be read, or a series of all gaps.
         SettingsError: columns that the table does not have.
     """
     checked(settings)
-    names, cells = _cells(path)
-    unknown = [
-        f"column {name!r}: {did_you_mean(name, names)}"
-        for name in (*settings.columns, *settings.keys, *_split(settings.date), *_split(settings.value))
-        if name not in names
-    ]
-    if unknown:
-        raise SettingsError([f"table {path} has no {what}" for what in unknown])
-    nothing = NOTHING | {text.strip().lower() for text in settings.sentinels}
-    dates = _date_columns(names, settings)
-    times = _times(path, [cells[names.index(name)] for name in dates], dates) if dates else None
-    if settings.keys:
-        return _long(path, names, cells, times, settings, nothing)
-    return _wide(path, names, cells, times, settings, nothing, dates)
-
-
-# ── cells ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The columns' names, and the text of each column."""
-    if path.suffix.lower() in (".parquet", ".pq"):
-        return _parquet(path)
-    lines = table_text.rows(path, table_text.delimiter_of(path))
-    names = [name.strip() for name in next(lines)]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"table {path} has two columns named {twice[0]!r}; give each a name of its own")
-    columns: list[list[str]] = [[] for _ in names]
-    for cells in lines:
-        for column, cell in zip(columns, cells, strict=True):
-            column.append(cell)
-    if not columns[0]:
-        raise DataError(f"table {path} has no rows below its names")
-    return names, columns
-
-
-def _parquet(path: Path) -> tuple[list[str], list[list[str]]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise DataError(f"table {path}: reading it needs pip install 'wavewright[tables]'; or save as .csv") from error
-    try:
-        table = parquet.read_table(path)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"table {path} is no .parquet file that can be read ({error}); save it anew") from error
-    return list(table.column_names), [
-        ["" if cell is None else str(cell) for cell in table.column(name).to_pylist()] for name in table.column_names
-    ]
-
-
-def _numbers(cells: Sequence[str], nothing: frozenset[str]) -> NDArray[np.float64] | None:
-    """A column as numbers, NaN where it says nothing; None where a cell is something else."""
-    found = np.empty(len(cells))
-    for place, cell in enumerate(cells):
-        text = cell.strip()
-        if text.lower() in nothing:
-            found[place] = np.nan
-            continue
-        try:
-            found[place] = float(text)
-        except ValueError:
-            return None
-    found[np.isinf(found)] = np.nan
-    return found
-
-
-# ── times ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _date_columns(names: Sequence[str], settings: TableSettings) -> list[str]:
-    """The columns that say when: as told, by a name of `DATE_NAMES`, or parts of a date beginning with the year."""
-    if settings.date:
-        return _split(settings.date)
-    small = {name.lower(): name for name in names}
-    for name in DATE_NAMES:
-        if name in small:
-            return [small[name]]
-    parts = [small[part] for part in DATE_PARTS if part in small]
-    return parts if "year" in small and len(parts) > 1 else []
-
-
-def _times(path: Path, columns: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray[np.float64]:
-    """Seconds since 1970 of each row."""
-    found = np.empty(len(columns[0]))
-    for place, cells in enumerate(zip(*columns, strict=True)):
-        try:
-            found[place] = _moment(cells)
-        except (ValueError, OverflowError) as error:
-            said = " ".join(cells)
-            raise DataError(
-                f"table {path}, row {place + 2}: {said!r} in {', '.join(names)} is no date such as 2016-07-01 13:00, "
-                "nor a number; mend it, or name the column with the dates by --date"
-            ) from error
-    return found
-
-
-def _moment(cells: Sequence[str]) -> float:
-    if len(cells) > 1:
-        numbers = [int(float(cell)) for cell in cells]
-        year, month, day, *clock = [*numbers, *[1] * (3 - len(numbers))]
-        return datetime(year, month, day, *clock, tzinfo=UTC).timestamp()  # type: ignore[misc,arg-type]
-    text = cells[0].strip()
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return float(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-@dataclass(frozen=True)
-class _Grid:
-    start: float
-    seconds: float
-    count: int
-    place: NDArray[np.int64]
-    told: tuple[str, ...]
-
-
-def _grid(path: Path, times: NDArray[np.float64], where: NDArray[np.int64] | None = None) -> _Grid:
-    """The grid that most neighbouring times keep, and the place of each row on it.
-
-    ``where`` numbers each row's series; only rows of one series may not share a time.
-    """
-    series = np.zeros(len(times), np.int64) if where is None else where
-    moments = np.unique(times)
-    if len(moments) == 1:
-        step = 1.0
-    else:
-        steps, counts = np.unique(np.diff(moments), return_counts=True)
-        step = float(steps[counts.argmax()])
-    place = np.round((times - moments[0]) / step).astype(np.int64)
-    off = int(np.count_nonzero(np.abs(times - moments[0] - place * step) > 1e-6 * step))
-    count = int(place.max()) + 1
-    order = np.lexsort((place, series))
-    same = (np.diff(place[order]) == 0) & (np.diff(series[order]) == 0)
-    if same.any():
-        first, second = sorted(order[np.flatnonzero(same)[0] + np.array([0, 1])].tolist())
-        raise DataError(
-            f"table {path}: rows {first + 2} and {second + 2} have the same date, {_said(times[first])}"
-            f"{'' if times[first] == times[second] else ' on the grid'}; keep one of them, or name the columns that "
-            "tell the series apart by --keys"
-        )
-    told = []
-    if off:
-        told.append(f"{off} dates moved to the nearest of a grid of {step:g} s")
-    missing = count - len(np.unique(place))
-    if missing:
-        told.append(f"{missing} of {count} times have no row: gaps")
-    return _Grid(float(moments[0]), step, count, place, tuple(told))
-
-
-def _said(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}" if seconds > 1e6 else f"{seconds:g}"
-
-
-# ── series ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _wide(
-    path: Path,
-    names: list[str],
-    cells: list[list[str]],
-    times: NDArray[np.float64] | None,
-    settings: TableSettings,
-    nothing: frozenset[str],
-    dates: list[str],
-) -> Table:
-    wanted = settings.columns or tuple(name for name in names if name not in dates)
-    found: dict[str, NDArray[np.float64]] = {}
-    for name in wanted:
-        numbers = _numbers(cells[names.index(name)], nothing)
-        if numbers is None and settings.columns:
-            raise DataError(f"table {path}: column {name!r} holds something that is no number; leave it out")
-        if numbers is not None and (settings.columns or not _counts(name, numbers)):
-            found[name] = numbers
-    _refuse(path, found, settings)
-    rows = len(cells[0])
-    grid = _Grid(0.0, 0.0, rows, np.arange(rows), ()) if times is None else _grid(path, times)
-    _refuse_size(path, len(found), grid.count)
-    values = np.full((len(found), grid.count), np.nan)
-    row = np.full((len(found), grid.count), -1, np.int64)
-    for series, numbers in enumerate(found.values()):
-        values[series, grid.place] = numbers
-        row[series, grid.place] = np.arange(rows)
-    column = np.array([names.index(name) for name in found])
-    seconds = 0.0 if times is None else grid.seconds
-    return Table(path, tuple(found), values, grid.start, seconds, row, column, grid.told)
-
-
-def _long(
-    path: Path,
-    names: list[str],
-    cells: list[list[str]],
-    times: NDArray[np.float64] | None,
-    settings: TableSettings,
-    nothing: frozenset[str],
-) -> Table:
-    if times is None or not settings.value:
+    path = Path(path)
+    names = table_columns.names_of(path)
+    dialect = POINTS if table_columns.is_parquet(path) else table_text.dialect_of(path)
+    _refuse_columns(path, names, settings)
+    when = _split(settings.date) or dates.columns_with(names)
+    if (settings.keys and not (when and settings.value)) or (settings.before and not when):
         raise SettingsError(
             [f"table {path} with --keys is long: name its column of values by --value, and that of its dates by --date"]
+            if settings.keys
+            else [f"table {path} has no dates, so that none lies before {settings.before}; name them by --date"]
         )
-    numbers = _numbers(cells[names.index(settings.value)], nothing)
-    if numbers is None:
-        raise DataError(f"table {path}: column {settings.value!r} holds something that is no number")
-    keys = ["/".join(parts) for parts in zip(*(cells[names.index(name)] for name in settings.keys), strict=True)]
-    known = {name: place for place, name in enumerate(dict.fromkeys(keys))}
-    series = np.array([known[key] for key in keys])
-    grid = _grid(path, times, series)
-    _refuse_size(path, len(known), grid.count)
-    values = np.full((len(known), grid.count), np.nan)
-    row = np.full((len(known), grid.count), -1, np.int64)
-    values[series, grid.place] = numbers
-    row[series, grid.place] = np.arange(len(numbers))
-    _refuse(path, dict(zip(known, values, strict=True)), settings)
-    column = np.full(len(known), names.index(settings.value))
-    return Table(path, tuple(known), values, grid.start, grid.seconds, row, column, grid.told)
-
-
-def _counts(name: str, numbers: NDArray[np.float64]) -> bool:
-    """Whether a column only numbers the rows."""
-    return name.lower() in COUNTERS and bool((np.diff(numbers) == 1).all())
-
-
-def _refuse(path: Path, found: dict[str, NDArray[np.float64]], settings: TableSettings) -> None:
-    if not found:
+    numbers = Numbers(settings.sentinels, dialect.decimal)
+    reader = _Reader(path, names, when, settings, dialect, numbers)
+    table = reader.long(step) if settings.keys else reader.wide(step)
+    if not table.names:
         raise DataError(f"table {path} has no column of numbers; a series is a column of numbers, gaps allowed")
-    empty = [name for name, numbers in found.items() if np.isnan(numbers).all()]
-    if empty:
-        remedy = "leave it out by naming the others with --columns" if not settings.keys else "take its rows out"
-        raise DataError(f"table {path}: series {empty[0]!r} is all gaps, nothing can be learned of it; {remedy}")
-
-
-def _refuse_size(path: Path, series: int, count: int) -> None:
-    if series * count > LARGEST:
-        raise DataError(
-            f"table {path}: {series:,} series of {count:,} times are {series * count:,} values, at most {LARGEST:,} "
-            "can be held; choose fewer by --columns, or split the file"
-        )
-
-
-# ── writing ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def filled_lines(table: Table, filled: NDArray[np.float64]) -> Iterator[str]:
-    """The lines of the .csv file that ``table`` was read from, its gaps filled from ``filled`` ``(series, time)``.
-
-    Every other character is as it was. Quoted line breaks inside cells are not known here and refused on reading.
-    """
-    delimiter = table_text.delimiter_of(table.path)
-    series, time = np.nonzero(np.isnan(table.values) & (table.row >= 0))
-    rows, columns = table.row[series, time], table.column[series]
-    changes: dict[int, list[tuple[int, str]]] = {}
-    for row, column, value in zip(rows.tolist(), columns.tolist(), filled[series, time].tolist(), strict=True):
-        changes.setdefault(row, []).append((column, f"{value:.6g}"))
-    with table.path.open(encoding="utf-8", newline="") as file:
-        yield file.readline()
-        row = 0
-        for line in file:
-            body = line.rstrip("\r\n")
-            if not body:
-                yield line
-                continue
-            yield table_text.replaced(body, delimiter, changes.get(row, [])) + line[len(body) :]
-            row += 1
+    bare = [name for name, known in zip(table.names, table.given.any(axis=1).tolist(), strict=True) if not known]
+    if bare and not empty:
+        remedy = "take its rows out" if settings.keys else "leave it out by naming the others with --columns"
+        raise DataError(f"table {path}: series {bare[0]!r} is all gaps, nothing can be learned of it; {remedy}")
+    told = table.told + ((f"{numbers.infinite} infinite values count as gaps",) if numbers.infinite else ())
+    return replace(table, told=told, dialect=dialect)
 
 
 def summary(table: Table) -> dict[str, Any]:
@@ -358,24 +144,211 @@ def summary(table: Table) -> dict[str, Any]:
     }
 
 
-def write_parquet(table: Table, filled: NDArray[np.float64], output: Path) -> None:
-    """The .parquet file that ``table`` was read from, its gaps filled from ``filled``; types and order stay.
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
-    Raises:
-        OutputError: it cannot be written.
-    """
-    import pyarrow
-    import pyarrow.parquet as parquet
 
-    whole = parquet.read_table(table.path)
-    for column in np.unique(table.column).tolist():
-        field = whole.schema.field(column)
-        cells = whole.column(column).to_pylist()
-        for series in np.flatnonzero(table.column == column):
-            gaps = np.flatnonzero(np.isnan(table.values[series]) & (table.row[series] >= 0))
-            for place in gaps:
-                value = float(filled[series, place])
-                cells[table.row[series, place]] = round(value) if pyarrow.types.is_integer(field.type) else value
-        whole = whole.set_column(column, field, pyarrow.array(cells, type=field.type))
-    with atomic.replacing(output) as temporary:
-        parquet.write_table(whole, temporary)
+def _refuse_columns(path: Path, names: Sequence[str], settings: TableSettings) -> None:
+    value = [settings.value] if settings.value else []
+    unknown = [
+        f"table {path} has no column {name!r}: {did_you_mean(name, names)}"
+        for name in (*settings.columns, *settings.keys, *_split(settings.date), *value)
+        if name not in names
+    ]
+    if unknown:
+        raise SettingsError(unknown)
+
+
+@dataclass
+class _Reader:
+    """One way through a file: what is wanted of it, and where it is."""
+
+    path: Path
+    names: list[str]
+    when: list[str]
+    settings: TableSettings
+    dialect: Dialect
+    numbers: Numbers
+
+    def wide(self, step: float) -> Table:
+        """A column for each series."""
+        wanted = list(self.settings.columns) or [name for name in self.names if name not in self.when]
+        parts: dict[str, list[Values]] = {name: [] for name in wanted}
+        told, times, rows, count = [], [], [], 0
+        for chunk in table_columns.chunks(self.path, [*wanted, *self.when], self.names, self.dialect):
+            moments, inside = self._moments(chunk, count)
+            for name in list(parts):
+                found = self.numbers.of(chunk[name])
+                if isinstance(found, str):
+                    if self.settings.columns:
+                        raise DataError(
+                            f"table {self.path}: column {name!r} holds {found!r}, which is no number; mend it, call it "
+                            "a gap by --sentinels, or leave the column out"
+                        )
+                    told.append(f"column {name!r} is left out: it holds {found!r}, which is no number")
+                    del parts[name]
+                    continue
+                parts[name].append(found[inside])
+            count += len(inside)
+            rows.append(np.flatnonzero(inside) + count - len(inside))
+            times.append(moments[inside])
+            self._refuse_size(len(parts), count)
+        place = np.concatenate(rows) if rows else np.empty(0, np.int64)
+        if not len(place):
+            raise DataError(f"table {self.path} has no rows below its names")
+        series = {name: np.concatenate(part) for name, part in parts.items()}
+        if not self.settings.columns:
+            series = {name: values for name, values in series.items() if not _counts(name, values)}
+        grid = (
+            self._grid(np.concatenate(times), step)
+            if self.when
+            else Grid(0.0, 0.0, len(place), np.arange(len(place)), ())
+        )
+        if self.when:
+            dates.refuse_twice(f"table {self.path}", grid, np.concatenate(times), None, lambda at: int(place[at]) + 2)
+        self._refuse_size(len(series), grid.count)
+        values = np.full((len(series), grid.count), np.nan)
+        row = np.full((len(series), grid.count), -1, np.int64)
+        for number, one in enumerate(series.values()):
+            values[number, grid.place] = one
+            row[number, grid.place] = place
+        column = np.array([self.names.index(name) for name in series], np.int64)
+        return Table(self.path, tuple(series), values, grid.start, grid.seconds, row, column, (*told, *grid.told))
+
+    def long(self, step: float) -> Table:
+        """A row for each value, its series named by keys."""
+        keys: dict[str, int] = {}
+        rows, count, combined = _Long(self.settings.combine), 0, bool(self.settings.combine)
+        wanted = [*self.settings.keys, self.settings.value, *self.when]
+        for chunk in table_columns.chunks(self.path, list(dict.fromkeys(wanted)), self.names, self.dialect):
+            moments, inside = self._moments(chunk, count)
+            found = self.numbers.of(chunk[self.settings.value])
+            if isinstance(found, str):
+                raise DataError(
+                    f"table {self.path}: column {self.settings.value!r} holds {found!r}, which is no number"
+                )
+            labels = [
+                "/".join(map(_word, parts)) for parts in zip(*(chunk[name] for name in self.settings.keys), strict=True)
+            ]
+            series = np.fromiter((keys.setdefault(label, len(keys)) for label in labels), np.int64, len(labels))
+            rows.add(series[inside], moments[inside], found[inside], np.flatnonzero(inside) + count)
+            count += len(inside)
+            self._refuse_size(1, rows.count)
+        series, times, values, place = rows.all()
+        if not len(series):
+            raise DataError(f"table {self.path} has no rows below its names")
+        known = np.bincount(series[~np.isnan(values)], minlength=len(keys))
+        kept = np.flatnonzero(known >= self.settings.least_given) if self.settings.least_given else np.unique(series)
+        if not len(kept):
+            raise DataError(
+                f"table {self.path}: no series has {self.settings.least_given} values, the most is {known.max()}; ask "
+                "for fewer by --least-given"
+            )
+        number = np.full(len(keys), -1)
+        number[kept] = np.arange(len(kept))
+        stay = number[series] >= 0
+        series, times, values, place = number[series[stay]], times[stay], values[stay], place[stay]
+        grid = self._grid(times, step)
+        if not combined:
+            dates.refuse_twice(f"table {self.path}", grid, times, series, lambda at: int(place[at]) + 2)
+        self._refuse_size(len(kept), grid.count)
+        out = np.full((len(kept), grid.count), np.nan)
+        cell = np.full((len(kept), grid.count), -1, np.int64)
+        out[series, grid.place] = values
+        cell[series, grid.place] = -1 if combined else place
+        labels = list(keys)
+        column = np.full(len(kept), self.names.index(self.settings.value))
+        told = grid.told
+        if len(kept) < len(keys):
+            told = (
+                *told,
+                f"{len(keys) - len(kept)} of {len(keys)} series have fewer than {self.settings.least_given} "
+                "values and are left out",
+            )
+        return Table(self.path, tuple(labels[one] for one in kept), out, grid.start, grid.seconds, cell, column, told)
+
+    def _moments(self, chunk: dict[str, Any], count: int) -> tuple[Values, NDArray[np.bool_]]:
+        """When the rows of a chunk are, and which of them lie before the end that was asked for."""
+        length = len(next(iter(chunk.values())))
+        if not self.when:
+            return np.zeros(length), np.ones(length, bool)
+        found = table_columns.moments(self.path, {name: chunk[name] for name in self.when}, count + 2)
+        if not self.settings.before:
+            return found, np.ones(length, bool)
+        try:
+            return found, found < dates.moment((self.settings.before,))
+        except ValueError as error:
+            raise SettingsError([f"before = {self.settings.before!r} is no date such as 2016-07-01"]) from error
+
+    def _grid(self, times: Values, step: float) -> Grid:
+        grid = dates.grid_of(f"table {self.path}", times, step or self.settings.every)
+        own = dates.step_of(np.unique(times))
+        if step and len(times) > 2 and own < 0.99 * step and not self.settings.every:
+            raise DataError(
+                f"table {self.path} has a date every {own:g} s, the run learned from one every {step:g} s; give a "
+                "table with those steps, or train on this one"
+            )
+        return grid
+
+    def _refuse_size(self, series: int, count: int) -> None:
+        if series * count > LARGEST:
+            raise DataError(
+                f"table {self.path}: {series:,} series of {count:,} times are {series * count:,} values, at most "
+                f"{LARGEST:,} can be held; choose fewer by --columns or --before, or split the file"
+            )
+
+
+class _Long:
+    """Rows of a long table: kept as they are, or those of one series and date combined as they come."""
+
+    def __init__(self, combine: str) -> None:
+        self.combine = combine
+        self.parts: list[tuple[Rows, Values, Values, Rows]] = []
+        self.count = self.fresh = 0
+
+    def add(self, series: Rows, times: Values, values: Values, place: Rows) -> None:
+        """More rows. While combining, the last of the four counts how many values are in a sum."""
+        if self.combine:
+            known = ~np.isnan(values)
+            series, times, values, place = series[known], times[known], values[known], np.ones(known.sum(), np.int64)
+        self.parts.append((series, times, values, place))
+        self.count += len(series)
+        self.fresh += len(series)
+        if self.combine and self.fresh > PENDING:
+            self._gather()
+
+    def _gather(self) -> None:
+        """One row for each series and date: the sum of its values, and how many they are."""
+        series, times, values, counts = self._joined()
+        order = np.lexsort((times, series))
+        series, times, values, counts = series[order], times[order], values[order], counts[order]
+        new = np.ones(len(series), bool)
+        new[1:] = (np.diff(series) != 0) | (np.diff(times) != 0)
+        begin = np.flatnonzero(new)
+        if len(begin):
+            self.parts = [(series[begin], times[begin], np.add.reduceat(values, begin), np.add.reduceat(counts, begin))]
+        self.count, self.fresh = len(begin), 0
+
+    def _joined(self) -> tuple[Rows, Values, Values, Rows]:
+        if not self.parts:
+            none = np.empty(0, np.int64)
+            return none, np.empty(0), np.empty(0), none
+        first, second, third, fourth = (np.concatenate(part) for part in zip(*self.parts, strict=True))
+        return first, second, third, fourth
+
+    def all(self) -> tuple[Rows, Values, Values, Rows]:
+        """Series, times, values and rows of the file; where rows were combined there is no such row."""
+        if not self.combine:
+            return self._joined()
+        self._gather()
+        series, times, values, counts = self._joined()
+        return series, times, values / counts if self.combine == "mean" else values, counts
+
+
+def _word(key: object) -> str:
+    return f"{key:g}" if isinstance(key, float) else str(key).strip()
+
+
+def _counts(name: str, numbers: Values) -> bool:
+    """Whether a column only numbers the rows."""
+    return name.lower() in COUNTERS and bool((np.diff(numbers) == 1).all())

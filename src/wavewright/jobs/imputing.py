@@ -1,41 +1,36 @@
-"""Imputing at work: a trained network fills the gaps of a table, and is measured beside what needs no training."""
+"""Imputing at work: a trained network fills the gaps of a table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wavewright import atomic
-from wavewright.data import filling, masks, tables
-from wavewright.data.masks import Mask
-from wavewright.data.series import DAY, Scale, calendar
+from wavewright.data import tables, tables_out
+from wavewright.data.bridge import Bridge
+from wavewright.data.series import Scale
 from wavewright.data.tables import Table
 from wavewright.errors import DataError, OutputError, RunError
-from wavewright.jobs.impute import guess_of, scale_of, settings_of
+from wavewright.jobs.impute import scale_of, settings_of
+from wavewright.jobs.impute_material import BRIDGE, Material, material_for
 from wavewright.jobs.impute_settings import JOB, ImputeSettings
 from wavewright.jobs.trained import trained_network
 from wavewright.nets.contract import Network
-from wavewright.train import model_file
 from wavewright.train.run import RunFolder
-
-SHARES = (0.1, 0.3, 0.5)
-BLOCK = 24
-SEASON = 24
-"""Times of a season where the table has no dates, or its grid does not divide a day."""
 
 
 @dataclass(frozen=True)
 class Imputer:
-    """A network, the series it knows and their scale."""
+    """A network, the series it knows, their scale, and what bridges gaps for it."""
 
     network: Network
     names: tuple[str, ...]
     scale: Scale
     settings: ImputeSettings
+    bridge: Bridge | None
     run: RunFolder
 
     @property
@@ -43,30 +38,64 @@ class Imputer:
         """The run folder's name."""
         return self.run.path.resolve().name
 
+    @property
+    def together(self) -> bool:
+        """Whether it hears all its series at once, and so needs all of them."""
+        return bool(self.run.info["extra"]["together"])
+
+    @property
+    def seconds(self) -> float:
+        """From one time to the next of what it learned; 0 where rows were counted."""
+        return float(self.run.info["extra"]["seconds"])
+
     def read(self, path: Path) -> Table:
-        """A table of the series that this network knows.
+        """A table of the series that this network knows, in its own order, on its own grid.
+
+        Other columns are left alone. What hears each series by itself takes other series, too.
 
         Raises:
-            DataError: a table that cannot be read, or of other series.
+            DataError: a table that cannot be read, that lacks a series, or has other steps in time.
+            SettingsError: the table has not the columns that the run was told of.
         """
-        table = tables.read(path, self.settings.table)
-        if table.names != self.names:
-            lacking = [name for name in self.names if name not in table.names]
-            new = [name for name in table.names if name not in self.names]
-            what = "has another order"
-            if lacking or new:
-                what = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(new)} besides"
+        told = self.settings.table
+        if self.together and not told.keys:
+            self._refuse_lacking(path, tables.columns_of(path))
+            told = replace(told, columns=self.names)
+        table = tables.read(path, told, step=self.seconds, empty=self.together)
+        if not self.together:
+            return table
+        self._refuse_lacking(path, table.names)
+        return table.only(self.names)
+
+    def _refuse_lacking(self, path: Path, names: tuple[str, ...]) -> None:
+        lacking = [name for name in self.names if name not in names]
+        if lacking:
             raise DataError(
-                f"table {path} {what}: run {self.name} was trained on the series {', '.join(self.names)}; give a table "
-                "of those"
+                f"table {path} lacks {', '.join(lacking[:8])}{' …' if len(lacking) > 8 else ''}: run {self.name} was "
+                f"trained on the series {', '.join(self.names[:12])}{' …' if len(self.names) > 12 else ''} together "
+                "and needs all of them; add the column (it may be empty), or train on what this table has"
             )
-        return table
+
+    def material(self, table: Table) -> Material:
+        """The table as the network hears it."""
+        known = {name: place for place, name in enumerate(self.names)}
+        own = Scale.of(table.values)
+        pairs = [
+            (self.scale.mean[known[name]], self.scale.deviation[known[name]])
+            if name in known
+            else (own.mean[place], own.deviation[place])
+            for place, name in enumerate(table.names)
+        ]
+        means, deviations = zip(*pairs, strict=True)
+        settings = replace(self.settings, group="together" if self.together else "each")
+        cycles = tuple(self.run.info["extra"]["cycles"])
+        return material_for(table, settings, Scale(means, deviations), cycles, self.bridge)
 
     def fill(self, table: Table) -> NDArray[np.float64]:
         """The values ``(series, time)`` with every gap filled; what was given is as it was, bit for bit."""
-        scaled = self.scale.there(table.values)
-        guess = guess_of(self.network, scaled, table.given, calendar(table))
-        return np.where(table.given, table.values, self.scale.back(guess))
+        material = self.material(table)
+        guess = material.guess(self.network, table.given)
+        return np.where(table.given, table.values, material.scale.back(guess))
 
 
 def open_imputer(path: Path) -> Imputer:
@@ -78,95 +107,41 @@ def open_imputer(path: Path) -> Imputer:
     run = RunFolder.open(path)
     if run.job != JOB:
         raise RunError(f"run {path} belongs to the job {run.job}, not {JOB}; name a run of train impute")
-    return Imputer(trained_network(run), tuple(run.info["extra"]["series"]), scale_of(run), settings_of(run), run)
+    settings = settings_of(run)
+    bridge = Bridge.load(run.path / BRIDGE) if settings.bridge == "process" else None
+    return Imputer(trained_network(run), tuple(run.info["extra"]["series"]), scale_of(run), settings, bridge, run)
 
 
-def render(imputer: Imputer, path: Path, output: Path, *, force: bool = False) -> int:
-    """Fill the gaps of a table into a new one, every other character as it was; gives how many were filled.
+@dataclass(frozen=True)
+class Filled:
+    """What was done to a table: values filled, and times of its grid for which it has no row to fill."""
+
+    output: Path
+    filled: int
+    absent: int
+    told: tuple[str, ...]
+
+
+def render(imputer: Imputer, path: Path, output: Path, *, grid: bool = False, force: bool = False) -> Filled:
+    """Fill the gaps of a table into a new one, every other character as it was.
+
+    ``grid``: a new wide .csv with a row for every time, those included for which the table has none.
 
     Raises:
         DataError: the table cannot be used.
         OutputError: the output is there already (without ``force``), or of another format.
     """
-    if output.suffix.lower() != path.suffix.lower():
-        raise OutputError(f"output {output}: must be a {path.suffix} as {path.name} is, so that nothing else changes")
-    if output.exists() and output.samefile(path):
-        raise OutputError(f"output {output} is the input itself; name another file")
     atomic.refuse_existing(output, force=force)
+    if output.exists() and path.exists() and output.samefile(path):
+        raise OutputError(f"output {output} is the input itself; name another file")
+    grid = grid or bool(imputer.settings.table.combine)
+    wanted = ".csv" if grid else path.suffix.lower()
+    if output.suffix.lower() != wanted:
+        why = "a grid is written as text" if grid else f"as {path.name} is, so that nothing else changes"
+        raise OutputError(f"output {output}: its name must end in {wanted}, {why}")
     table = imputer.read(path)
     filled = imputer.fill(table)
-    if path.suffix.lower() in (".parquet", ".pq"):
-        tables.write_parquet(table, filled, output)
-    else:
-        with atomic.replacing(output) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(tables.filled_lines(table, filled))
-    return int(np.count_nonzero(~table.given & (table.row >= 0)))
-
-
-@dataclass(frozen=True)
-class Score:
-    """Of one way to fill: root mean square and mean absolute error of the hidden values, in standard deviations."""
-
-    rmse: float
-    mae: float
-
-
-def evaluate(
-    imputer: Imputer, table: Table, start: int, shares: tuple[float, ...] = SHARES, seed: int = 0
-) -> dict[tuple[str, float], dict[str, Score]]:
-    """Figures by (shape, share hidden) and way, of given values from time ``start`` on, hidden at random.
-
-    Every way is shown the same values: all before ``start``, and those not hidden behind it.
-    """
-    scaled = imputer.scale.there(table.values)
-    when = calendar(table)
-    found: dict[tuple[str, float], dict[str, Score]] = {}
-    for number, shape in enumerate(("points", "blocks")):
-        for share in shares:
-            held = table.given.copy()
-            held[:, :start] = False
-            mask = masks.hidden(held, share, shape, np.random.default_rng([seed, number, round(1000 * share)]), BLOCK)
-            shown = np.where(mask, np.nan, scaled)
-            ways = {
-                "model": guess_of(imputer.network, scaled, table.given & ~mask, when),
-                "mean": filling.mean(shown),
-                "last value": filling.last(shown),
-                "linear": filling.linear(shown),
-                "spline": filling.spline(shown),
-                "seasonal": filling.seasonal_naive(shown, season_of(table)),
-            }
-            found[shape, share] = {way: _score(guess, scaled, mask) for way, guess in ways.items()}
-    return found
-
-
-def held_out_start(imputer: Imputer, table: Table) -> int:
-    """Where the part begins that training never saw."""
-    count = int(table.values.shape[1])
-    return count - max(1, round(imputer.settings.held_out * count))
-
-
-def season_of(table: Table) -> int:
-    """Times of a day, where the grid divides one; else `SEASON`."""
-    steps = DAY / table.seconds if table.seconds else 0.0
-    return round(steps) if steps >= 2 and abs(steps - round(steps)) < 1e-9 else SEASON
-
-
-def _score(guess: NDArray[np.float64], truth: NDArray[np.float64], mask: Mask) -> Score:
-    error = (guess - truth)[mask]
-    return Score(float(np.sqrt(np.square(error).mean())), float(np.abs(error).mean()))
-
-
-def describe(path: Path) -> dict[str, Any]:
-    """What `wavewright info` tells of a run."""
-    imputer = open_imputer(path)
-    saved = model_file.load(imputer.run.model)
-    return {
-        "name": imputer.name,
-        "job": JOB,
-        "network": imputer.settings.network,
-        "weights": sum(parameter.numel() for parameter in imputer.network.parameters()),
-        "series": ", ".join(imputer.names),
-        "step": saved.step,
-        **saved.figures,
-        "trained_on": ", ".join(file["path"] for file in imputer.run.info["data"]),
-    }
+    tables_out.write(table, filled, output, grid=grid)
+    gaps = ~table.given
+    inside = int(np.count_nonzero(gaps if grid else gaps & (table.row >= 0)))
+    return Filled(output, inside, int(np.count_nonzero(gaps)) - inside, table.told)
