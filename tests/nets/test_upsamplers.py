@@ -95,9 +95,62 @@ def test_the_lower_band_of_the_spectrum_is_copied() -> None:
     assert isinstance(net, SpectralUpsampler)
     X = net.analysis(torch.randn(1, 2000))
     with torch.no_grad():
-        Y = net.spectrum(X)
+        Y, texture = net.spectra(X)
+    assert texture is None
     assert torch.equal(Y[..., : net.config.edge], X[..., : net.config.edge])
     assert not torch.allclose(Y[..., net.config.edge :], X[..., net.config.edge :])
+
+
+def textured(**changed: object) -> SpectralUpsampler:
+    torch.manual_seed(1)
+    config = {"n_fft": 64, "hop": 16, "channels": 8, "blocks": 2, "texture": True, **changed}
+    net = registry.build("spectral-upsampler", **config)
+    assert isinstance(net, SpectralUpsampler)
+    assert net.loudness is not None
+    nn.init.zeros_(net.magnitude.bias)
+    nn.init.zeros_(net.loudness.bias)
+    return net.eval()
+
+
+def test_texture_in_chunks_is_the_whole_and_as_loud_as_the_sound() -> None:
+    net, x = textured(), torch.randn(1, 1, 6000) * 0.2
+    with torch.no_grad():
+        whole, twice = net(x)[0], net(2 * x)[0]
+        later = net(torch.nn.functional.pad(x, (160, 0)))[0]  # ten hops
+    torch.testing.assert_close(twice, 2 * whole, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(later[..., 400:5900], whole[..., 240:5740], atol=1e-5, rtol=1e-4)
+    player = ChunkedPlayer(net, 1, chunk=1024)
+    out = np.zeros((1, x.shape[-1] + player.latency), np.float32)
+    player.play(x[0].numpy(), out[:, : x.shape[-1]])
+    player.flush(out[:, x.shape[-1] :])
+    np.testing.assert_allclose(out[:, player.latency :], whole[0].numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("n_fft", "hop", "low"), [(256, 64, 0.2), (768, 192, 0.2667), (64, 8, 0.4)])
+def test_texture_is_the_image_of_the_band_below_frame_after_frame(n_fft: int, hop: int, low: float) -> None:
+    net = textured(n_fft=n_fft, hop=hop, low=low, high=low)
+    c = net.config
+    tone = c.edge // 2 + 0.3  # in bins, and not on one
+    x = torch.cos(2 * torch.pi * tone / n_fft * torch.arange(20 * n_fft)).unsqueeze(0)
+    U = net._carrier(net.analysis(x))[0, 20:-20]  # complex (frames, written)
+    turn = U[1:] / U[:-1]
+    for bin_, source, mirrored in zip(range(c.edge, c.bins), net.source.tolist(), net.mirrored.tolist(), strict=True):
+        assert 0 <= source < c.edge
+        if abs(source - tone) > 1.2:  # outside the main lobe the tone's own mirror image is as loud
+            continue
+        image = bin_ + (source - tone if mirrored else tone - source)  # where this image has the tone, in bins
+        wanted = torch.polar(torch.ones(()), torch.tensor(2 * torch.pi * image * hop / n_fft))
+        assert torch.allclose(turn[:, bin_ - c.edge], wanted, atol=0.05)
+
+
+def test_what_is_known_learns_nothing_from_the_texture() -> None:
+    net = textured()
+    known, whole = net.known_and_whole(torch.randn(2, 1, 1000) * 0.2)
+    assert not torch.allclose(known, whole)
+    whole.square().sum().backward()  # type: ignore[no-untyped-call]
+    assert net.magnitude.weight.grad is None
+    assert net.loudness is not None
+    assert net.loudness.weight.grad is not None
 
 
 def test_frames_that_are_no_whole_hops_are_refused() -> None:

@@ -11,6 +11,11 @@ Amplitude and Phase Prediction" (2024). With X the spectrum of the sound whose u
     C  = s · exp(m(h)) · e^{i φ(h)} / R                                 above the edge
     Y  = X below the edge;  (1 + g(h)) X + C above it, X fading out at the sound's own half rate
 
+N = s · exp(n(h)) · U, where asked for, is added to Y: what can be heard of the lost band and not known, an s or a
+breath. U are the phases of the lower band, mirrored and shifted upwards as sampling at the low rate would alias them:
+of noise they make noise, of a buzz a buzz, and nothing of their own. So C is what is likely, the mean of all that could
+have been there, and N is as loud as what the mean leaves out.
+
 The frames are short, a pitch period or two of a voice, and turned by R they begin with the pulse of the vocal folds
 wherever it came: what lies above the band is then much the same for every pulse of a vowel, and phases can be learned
 instead of guessed. g puts back what a decimation filter took from the top of the lower band. What is done to the sound
@@ -33,6 +38,9 @@ from wavewright.settings import problems_of, setting
 QUIET = 1e-4
 """Amplitude in a spectral bin that counts as silence: −80 dBFS."""
 
+TINY = 1e-7
+"""Below this a bin has no direction."""
+
 COMPRESSION = 0.3
 """Power to which magnitudes are raised before the network hears them, as ears do."""
 
@@ -49,6 +57,7 @@ class SpectralUpsamplerConfig:
     blocks: int = setting(8, "blocks", low=1, high=64)
     expansion: int = setting(3, "how much wider a block is inside", low=1, high=8)
     kernel: int = setting(7, "frames that a block sees", low=1, high=63)
+    texture: bool = setting(False, "add what can be heard and not known, as noise of the right loudness")
 
     @property
     def bins(self) -> int:
@@ -102,7 +111,11 @@ class SpectralUpsampler(Network):
         self.magnitude = nn.Linear(c.channels, written)
         self.phase = nn.Linear(c.channels, 2 * written)
         self.restore = nn.Linear(c.channels, 2 * (c.heard - c.edge))
+        self.loudness = nn.Linear(c.channels, written) if c.texture else None
         with torch.no_grad():
+            if self.loudness is not None:
+                self.loudness.bias.fill_(-4.0)
+                self.loudness.weight.mul_(0.5)
             self.magnitude.bias.fill_(-4.0)
             self.magnitude.weight.mul_(0.5)
             self.restore.weight.mul_(0.1)
@@ -113,9 +126,14 @@ class SpectralUpsampler(Network):
         self.register_buffer("overlap", overlap, persistent=False)
         turn = torch.polar(torch.ones(c.n_fft), 2 * torch.pi / c.n_fft * torch.arange(c.n_fft))
         self.register_buffer("turn", turn, persistent=False)
+        source, mirrored = _images(c)
+        self.register_buffer("source", source, persistent=False)
+        self.register_buffer("mirrored", mirrored, persistent=False)
         self.window: Tensor
         self.overlap: Tensor
         self.turn: Tensor
+        self.source: Tensor
+        self.mirrored: Tensor
 
     @property
     def frames_around(self) -> int:
@@ -139,7 +157,19 @@ class SpectralUpsampler(Network):
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """``x`` (batch, 1, time) → (batch, 1, time), and an empty state."""
-        return self.synthesis(self.spectrum(self.analysis(x[:, 0])), x.shape[-1]).unsqueeze(1), ()
+        known, texture = self.spectra(self.analysis(x[:, 0]))
+        whole = known if texture is None else known + texture
+        return self.synthesis(whole, x.shape[-1]).unsqueeze(1), ()
+
+    def known_and_whole(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What is known, and that with its texture, both as ``x`` (batch, 1, time); no gradient from one to the other.
+
+        The first learns from the error of the waveform alone, or it would fill the band with phases of its own making,
+        the same in every frame: a hum at the rate of the frames.
+        """
+        known, texture = self.spectra(self.analysis(x[:, 0]))
+        whole = known.detach() if texture is None else known.detach() + texture
+        return self.synthesis(known, x.shape[-1]).unsqueeze(1), self.synthesis(whole, x.shape[-1]).unsqueeze(1)
 
     def analysis(self, x: Tensor) -> Tensor:
         """``x`` (batch, time) → complex spectra (batch, frames, bins); one at every hop."""
@@ -160,8 +190,8 @@ class SpectralUpsampler(Network):
             total[:, place : place + frames] += hops[:, :, place]
         return torch.narrow(total.flatten(1), 1, c.n_fft - c.hop, time)
 
-    def spectrum(self, X: Tensor) -> Tensor:
-        """Spectra (batch, frames, bins) with the upper band missing → the same with it."""
+    def spectra(self, X: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Spectra (batch, frames, bins) with the upper band missing → the same with it, Y, and its texture N."""
         c = self.config
         heard = X[..., : c.heard]
         power = (heard.real.square() + heard.imag.square()).mean(-1, keepdim=True).transpose(1, 2)
@@ -180,7 +210,17 @@ class SpectralUpsampler(Network):
         h = self.exit_norm(h)  # (batch, frames, channels)
         new = self._new(h) * level * R[..., c.edge :].conj()
         new = new + F.pad(X[..., c.edge : c.heard] * _complex(self.restore(h)), (0, c.bins - c.heard))
-        return torch.cat([X[..., : c.edge], X[..., c.edge :] + new], dim=-1)
+        known = torch.cat([X[..., : c.edge], X[..., c.edge :] + new], dim=-1)
+        if self.loudness is None:
+            return known, None
+        loudness = self.loudness(h).float().clamp(max=8.0).exp() * level
+        return known, F.pad(loudness * self._carrier(X), (c.edge, 0))
+
+    def _carrier(self, X: Tensor) -> Tensor:
+        """U: the directions of the images of the kept band, complex (batch, frames, bins − edge)."""
+        image = X[..., self.source]
+        image = torch.where(self.mirrored, image.conj(), image)
+        return image / (image.abs() + TINY)
 
     def _rotor(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """R, by which each frame's highest peak turns to its beginning and upwards, and that peak's place in samples.
@@ -219,6 +259,20 @@ class Block(nn.Module):
         inside = self.norm(self.along(h.transpose(1, 2)).transpose(1, 2))
         added: Tensor = self.narrow(F.gelu(self.wide(inside)))
         return h + self.scale * added
+
+
+def _images(config: SpectralUpsamplerConfig) -> tuple[Tensor, Tensor]:
+    """For each bin above the edge the bin below it that it images, and whether as in a mirror.
+
+    Bins move by multiples of frame over hop: phases then go on from frame to frame as those of a sound up there would.
+    """
+    step = config.n_fft // config.hop
+    width = max(1, (config.edge - step) // step) * step  # of one image
+    last = (2 * config.edge - 1) // step * step - config.edge  # edge and it sum up to a multiple of the step
+    place = torch.arange(config.bins - config.edge)
+    count, inside = place // width, place % width
+    mirrored = count % 2 == 0
+    return torch.where(mirrored, last - inside, config.edge - width + inside).clamp(0, config.edge - 1), mirrored
 
 
 def _complex(pairs: Tensor) -> Tensor:
