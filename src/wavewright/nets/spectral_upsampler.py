@@ -217,8 +217,14 @@ class SpectralUpsampler(Network):
         return known, F.pad(loudness * self._carrier(X), (c.edge, 0))
 
     def _carrier(self, X: Tensor) -> Tensor:
-        """U: the directions of the images of the kept band, complex (batch, frames, bins − edge)."""
-        image = X[..., self.source]
+        """U: the directions of the images of the kept band, complex (batch, frames, bins − edge).
+
+        Bins less half their neighbours are those of a frame windowed once more: rumble then does not leak into bins in
+        which there is little else, where it would come in the rhythm of the frames.
+        """
+        edge = self.config.edge
+        around = F.pad(X[..., : edge - 1], (1, 0)) + X[..., 1 : edge + 1]
+        image = (X[..., :edge] - around / 2)[..., self.source]
         image = torch.where(self.mirrored, image.conj(), image)
         return image / (image.abs() + TINY)
 
