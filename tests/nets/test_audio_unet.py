@@ -113,6 +113,28 @@ def test_a_new_network_leaves_the_sound_nearly_as_it_is_and_learns_with_every_we
     assert still == []
 
 
+def image_share(net: Network) -> float:
+    """Of what ``net`` adds to noise below a sixteenth of the rate: how much is its image below half the rate."""
+    X = np.fft.rfft(np.random.default_rng(0).standard_normal(16_384))
+    X[1024:] = 0
+    x = torch.from_numpy(np.fft.irfft(X).astype(np.float32))[None, None]
+    with torch.no_grad():
+        added = (net(x)[0] - x)[0, 0].numpy() * np.hanning(16_384)
+    power = np.abs(np.fft.rfft(added)) ** 2
+    return float(power[8192 - 1024 :].sum() / power.sum())
+
+
+@pytest.mark.parametrize("network", ["tfilm-unet", "audio-unet"])
+def test_a_new_network_adds_hardly_an_image_of_the_low_band(network: str) -> None:
+    torch.manual_seed(0)
+    net = registry.build(network)
+    assert isinstance(net, AudioUNet)
+    shared = image_share(net)
+    for conv in (*net.up, net.output):
+        nn.init.orthogonal_(conv.weight)  # type: ignore[arg-type]
+    assert shared < 0.1 * image_share(net)
+
+
 @pytest.mark.parametrize("strided", [True, False])
 @pytest.mark.parametrize("block", [0, 64])
 def test_chunks_are_the_whole_wherever_they_are_cut(strided: bool, block: int) -> None:

@@ -17,6 +17,7 @@ way up, so that its LSTMs take 2, 4, 8, 16 times as many steps there, and none o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +36,8 @@ STRIDED_WIDTHS = (1, 3, 4, 4)
 LEAST_KERNEL = 9
 """Each level has half the taps of the one above, and never fewer."""
 LAST_KERNEL = 9
+
+Conv = TypeVar("Conv", bound=nn.Conv1d)
 
 SLOPE = 0.2
 DILATION = 2
@@ -145,13 +148,14 @@ class AudioUNet(Network):
         self.down_film = nn.ModuleList(self._film(level) for level in levels)
         ups, arriving = [], config.width(config.layers)
         for level in reversed(range(config.layers)):
-            ups.append(_conv(arriving, 2 * config.width(level), config.kernel(level), config))
+            ups.append(_alike(_conv(arriving, 2 * config.width(level), config.kernel(level), config)))
             arriving = 2 * config.width(level)  # what comes up, and what was kept on the way down
         self.up = nn.ModuleList(ups)
         self.up_film = nn.ModuleList(self._film(level) for level in reversed(range(config.layers)))
         self.output = nn.Conv1d(arriving, 2 * config.outputs, LAST_KERNEL, padding=LAST_KERNEL // 2)
         nn.init.normal_(self.output.weight, std=1e-3)
         nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
+        _alike(self.output)
         self.dropout = nn.Dropout(config.dropout)
 
     def _film(self, level: int) -> nn.Module:
@@ -243,4 +247,15 @@ def _conv(inputs: int, outputs: int, taps: int, config: AudioUNetConfig, stride:
     conv = SideBySide(inputs, outputs, taps, stride, padding=reach, dilation=config.dilation)
     nn.init.orthogonal_(conv.weight)
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return conv
+
+
+def _alike(conv: Conv) -> Conv:
+    """A convolution before `interleave` whose even samples begin as its odd ones: no image of the low band, no tone.
+
+    Else a new network folds everything up around a half, a quarter … of the rate, and has to unlearn it (Aitken et al.,
+    "Checkerboard artifact free sub-pixel convolution", 2017).
+    """
+    even, odd = conv.weight.detach().chunk(2)
+    odd.copy_(even)
     return conv
