@@ -72,10 +72,10 @@ def recipes(loop: bool) -> dict[str, tuple[str, GenerateSettings, bool]]:
     """Row → the run it needs, its settings, and whether mean and deviation are added back."""
     document = replace(settings_for("frame-lstm"), rate=RATE)
     raw = replace(document, frame=replace(document.frame, frames="raw"))
-    ours = replace(settings_for("frame-mixture"), rate=RATE, onset=not loop)
-    drawn_on = FrameSettings(ending=not loop, on_beat=loop, components=64 if loop else 16)
-    tokens = replace(ours, network="frame-tokens", frame=drawn_on)
-    ours = replace(ours, frame=drawn_on) if loop else ours
+    ours = replace(settings_for("frame-mixture", loops=loop), rate=RATE, onset=not loop)
+    ours = replace(ours, frame=replace(ours.frame, on_beat=loop))
+    frames = FrameSettings(ending=not loop, on_beat=loop, components=64 if loop else 16)
+    tokens = replace(ours, network="frame-tokens", frame=frames)
     return {
         "fft + LSTM + MSE": ("fft", document, True),
         "the same, not denormalised": ("fft", document, False),

@@ -10,6 +10,8 @@ normal draw with the covariance of these over all frames and numbers together,
 over the N(t) sounds that have not ended at t: of deviation one, as independent chance would be. Behind the longest
 sound nothing is left to chance. (Drawing from the covariance of a sample by random weights: Evensen, "The ensemble
 Kalman filter", 2003, section 4.)
+
+Of loops whose beat is told it is bars that are kept and drawn, one after the other, instead of whole sounds.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from wavewright.audio.recording import FloatArray
+from wavewright.data.frame_controls import Beat
 
 MOST_SOUNDS = 256
 MOST_KEPT = 4_000_000
@@ -56,6 +59,18 @@ class Chance:
     def sounds(self) -> int:
         """Random numbers that one new sound takes."""
         return len(self.missed)
+
+    @classmethod
+    def of_bars(cls, missed: list[FloatArray], beats: list[Beat]) -> Chance:
+        """Of the bars that begin in loops ``(frames, numbers)`` with such ``beats``; of whole loops where none does."""
+        bars = []
+        for one, beat in zip(missed, beats, strict=True):
+            places = [beat.bar_of(frame) for frame in range(len(one))]
+            for bar in sorted({bar for bar, _ in places}):
+                frames = [frame for frame, place in enumerate(places) if place[0] == bar]
+                if places[frames[0]][1] == 0:
+                    bars.append(one[frames[0] : frames[-1] + 1])
+        return cls.of(bars[:MOST_SOUNDS] or missed)
 
     def at(self, frame: int, drawn: FloatArray) -> FloatArray:
         """The chance in a frame ``(new sounds, numbers)``, of what was ``drawn`` for each ``(new sounds, sounds)``."""

@@ -1,9 +1,9 @@
 """What a frame generator is told beside the frames: a sound's class, its character, its age, the place in the bar.
 
 The class is one channel for each, the character as many numbers as `wavewright.data.character` gives, the age the time
-since the sound began as `wavewright.data.controls.since_onset` tells it. The beat is told
-by four channels: cosine and sine of the place within the beat and within the bar, so that the end of one bar is next to
-the beginning of the next.
+since the sound began as `wavewright.data.controls.since_onset` tells it. The beat is told by cosine and sine of the
+place within the beat and within the bar, so that the end of one bar is next to the beginning of the next, and by smooth
+bumps all around the bar, for a network that hears nothing else has to know where exactly the snare falls.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from wavewright.data.controls import since_onset
 AGE_CHANNELS = 24
 """Smooth bumps over the age of a sound, evenly in its logarithm: a network finds its moment among them at once."""
 BEATS_A_BAR = 4
-BEAT_CHANNELS = 4
+BAR_BUMPS = 64
+BEAT_CHANNELS = 4 + BAR_BUMPS
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,20 @@ class Beat:
         """``(BEAT_CHANNELS, count)`` of the frames from ``first`` on."""
         beats = 2 * np.pi * (self.first + self.step * np.arange(first, first + count))
         bars = beats / BEATS_A_BAR
-        return np.stack([np.cos(beats), np.sin(beats), np.cos(bars), np.sin(bars)]).astype(np.float32)
+        apart = bars / (2 * np.pi) - np.arange(BAR_BUMPS)[:, None] / BAR_BUMPS
+        apart = (apart + 0.5) % 1.0 - 0.5  # of a bar, the nearer way round
+        bumps = np.exp(-0.5 * np.square(BAR_BUMPS * apart))
+        return np.concatenate([[np.cos(beats), np.sin(beats), np.cos(bars), np.sin(bars)], bumps], dtype=np.float32)
+
+    def bar_of(self, frame: int) -> tuple[int, int]:
+        """The number of the bar in which a frame lies, and how many frames it lies behind that bar's beginning.
+
+        >>> Beat(first=3.0, step=0.25).bar_of(3), Beat(first=3.0, step=0.25).bar_of(5)
+        ((0, 15), (1, 1))
+        """
+        beats = self.first + self.step * frame
+        bar = int(np.floor(beats / BEATS_A_BAR + 1e-9))
+        return bar, max(0, round((beats - bar * BEATS_A_BAR) / self.step))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from wavewright.audio.instruments import kick_808
 from wavewright.audio.music import drum_loop
 from wavewright.audio.recording import Recording
 from wavewright.jobs import drawing, generate, generate_report
-from wavewright.jobs.frame_settings import FrameSettings
 from wavewright.jobs.generate_settings import GenerateSettings, SampleSettings, settings_for
 from wavewright.jobs.generator import open_generator
 from wavewright.train.progress import Reporter
@@ -23,7 +22,6 @@ from wavewright.train.settings import with_budget
 RATE = 16_000
 KICKS = 250
 NEW_KICKS, NEW_BREAKS = 16, 4
-BREAK_TEMPERATURE = "0.5"
 BREAK_SECONDS, BREAK_TEMPO, BREAKS = 10.0, 96.0, 8
 
 
@@ -72,10 +70,9 @@ def kicks_settings() -> GenerateSettings:
 
 
 def break_settings() -> GenerateSettings:
-    """Loops: no end, no character; the place in the bar instead, and more components, for there is more than a tone."""
-    plain = settings_for("frame-mixture")
-    frame = FrameSettings(ending=False, character=0, components=64, beats_per_minute=BREAK_TEMPO)
-    return replace(plain, onset=False, frame=frame)
+    """Loops: no end, no character, no age; the place in the bar instead."""
+    plain = settings_for("frame-mixture", loops=True)
+    return replace(plain, onset=False, frame=replace(plain.frame, beats_per_minute=BREAK_TEMPO))
 
 
 def kicks_demo(
@@ -111,7 +108,7 @@ def break_demo(
     refuse_place(folder, force=force)
     say(f"1/4  a drum loop, {BREAKS} times with other fills: {folder / 'sounds'}")
     write_breaks(folder / "sounds")
-    asked = SampleSettings(count=NEW_BREAKS, temperature=BREAK_TEMPERATURE, seconds=16 * 60 / BREAK_TEMPO)
+    asked = SampleSettings(count=NEW_BREAKS, seconds=16 * 60 / BREAK_TEMPO)
     return _shown(folder, break_settings(), asked, say, reporter, minutes, force)
 
 

@@ -127,8 +127,8 @@ class Blocks:
             drawing.controls_of(number, dice) for (number, _), dice in zip(sounds, self._dice, strict=True)
         ]
         self._seeds = [drawing.seed_of(number) for number, _ in sounds]
-        whole = 0 if drawing.chance is None else drawing.chance.sounds
-        self._drawn = np.stack([dice.standard_normal(whole, np.float32) for dice in self._dice])
+        self._bar = -1
+        self._drawn = np.zeros((len(sounds), 0), np.float32)
         self.over = np.full(len(sounds), -1)
         """The frame before which each sound was over; −1 where it goes on."""
 
@@ -188,7 +188,7 @@ class Blocks:
         if drawing.chance is None:
             normal = np.stack([one.standard_normal(config.numbers, np.float32) for one in self._dice])
         else:
-            normal = drawing.chance.at(sampler.at, self._drawn)
+            normal = self._chance(drawing.chance, sampler.at)
         noise = np.stack([one.standard_normal(config.features, np.float32) for one in self._dice])
         frame, over = sampler.draw(
             Dice(uniform, normal, noise), drawing.temperature(number), denormalise=drawing.asked.denormalize
@@ -197,6 +197,14 @@ class Blocks:
             self.over[over & (self.over < 0)] = number
         ended = self.over >= 0
         return np.where(ended[:, None], self._silence, frame).astype(np.float32)
+
+    def _chance(self, chance: Chance, at: int) -> FloatArray:
+        """What is left to chance in a frame of each sound ``(sounds, numbers)``, drawn anew for each bar of a loop."""
+        bar, frame = (0, at) if self.drawing.beat is None else self.drawing.beat.bar_of(at)
+        if bar != self._bar:
+            self._bar = bar
+            self._drawn = np.stack([dice.standard_normal(chance.sounds, np.float32) for dice in self._dice])
+        return chance.at(frame, self._drawn)
 
     @cached_property
     def _silence(self) -> FloatArray:

@@ -126,13 +126,14 @@ class FrameMaterial:
         if self.settings.feedback or not isinstance(distribution, GaussianMixture):
             return None
         device = next(network.parameters()).device
-        frames, missed = self.frames(_evenly(self.material.learned, MOST_SOUNDS)), []
+        frames, missed = self.frames(_evenly(self.material.learned, MOST_SOUNDS), varied_by=0), []
         for number, count in enumerate(frames.counts.tolist()):
             longest = min(count, MOST_KEPT // (len(frames.counts) * self.cutting.numbers))
             x, numbers = (torch.from_numpy(part.T[None]).to(device) for part in frames.read(number, 0, longest))
             described, _ = network.told(network(x)[0])
             missed.append(np.asarray(distribution.missed(described, numbers)[0].T.cpu(), np.float32))
-        return Chance.of(missed)
+        beats = [controls.beat for controls in frames.controls]
+        return Chance.of_bars(missed, [beat for beat in beats if beat is not None]) if any(beats) else Chance.of(missed)
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -241,7 +241,7 @@ def _finished(opened: OpenFrames, wanted: FrameRequest, sound: tuple[int, int], 
         loudest = min(1.0, opened.reference.peak)
         audio = audio * np.float32(loudest / max(loudest, float(np.abs(audio).max(initial=0.0))))
     beyond = int((np.abs(audio) > 1).sum())
-    audio = np.clip(np.rint(audio * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1) / np.float32(FULL_SCALE)
+    audio = np.asarray(np.clip(np.rint(audio * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1) / FULL_SCALE, np.float32)
     cost = cost_of(opened, audio, wanted.labels[number]) if wanted.settings.draw is not None else np.nan
     faults = opened.reference.against(faults_of(audio, opened.rate))
     return Drawn(audio, wanted.labels[number], cost, faults, number, attempt + 1, beyond)

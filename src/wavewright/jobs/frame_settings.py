@@ -87,6 +87,21 @@ def one_shots() -> FrameSettings:
     )
 
 
+def loops() -> FrameSettings:
+    """What suits loops: the same, as it follows from the place in the bar; more components, for there is more than one
+    drum, and no end."""
+    return FrameSettings(
+        frames="levels",
+        feedback=False,
+        components=128,
+        heard=1,
+        mixtures=1,
+        character=0,
+        ending=False,
+        input_noise=0.0,
+    )
+
+
 def document_recipe() -> FrameSettings:
     """How "Deep Learning and Sound ~ 02" went about it: Fourier transforms, no ending, no noise, no character."""
     return FrameSettings(

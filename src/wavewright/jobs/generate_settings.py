@@ -15,6 +15,7 @@ from wavewright.jobs.frame_settings import (
     document_recipe,
     one_shots,
 )
+from wavewright.jobs.frame_settings import loops as loops_recipe
 from wavewright.nets.names import FRAME_NAMES, GENERATOR_NAMES
 from wavewright.settings import setting
 from wavewright.train.settings import TrainSettings
@@ -121,10 +122,13 @@ def settings_for(network: str, size: int | None = None, *, loops: bool = False) 
         return replace(plain, train=replace(plain.train, learning_rate=rate))
     if network in FRAME_NAMES:
         recipes = {"frame-lstm": document_recipe, "frame-mixture": one_shots}
-        frame = FrameSettings(ending=False) if loops else recipes.get(network, FrameSettings)()
+        if loops:
+            recipes = {"frame-mixture": loops_recipe}
+        frame = recipes.get(network, FrameSettings)()
+        frame = replace(frame, ending=False) if loops else frame
         return GenerateSettings(
             network=network,
-            onset=network != "frame-lstm",
+            onset=network != "frame-lstm" and not loops,
             frame=frame,
             train=TrainSettings(optimizer="adam", learning_rate=0.003 if network == "frame-lstm" else 0.005),
         )
