@@ -83,7 +83,7 @@ def test_only_gaps_change(whole: tuple[Path, Path], tmp_path: Path) -> None:
 
 
 def test_a_run_stopped_and_resumed_is_the_run_never_stopped(whole: tuple[Path, Path], tmp_path: Path) -> None:
-    table, run = whole
+    table, _ = whole
     half = replace(TINY, train=replace(TINY.train, steps=3, schedule="constant"))
     full = replace(half, train=replace(half.train, steps=6))
     there = trained(tmp_path, table, half)

@@ -9,6 +9,7 @@ on values hidden from both.
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,16 +28,20 @@ EDGES = (2, 3, 5, 9, 17)
 """Distances at which the next class of them begins; the first is a distance of 1."""
 
 WEIGHTS = np.linspace(0, 1, 11)
+ERRORS = (0.003, 1.0)
+"""Least and largest mean absolute error that a class is credited with, in standard deviations."""
+
 FEWEST = 20
 """Hidden values of a class below which it is not asked: the process alone."""
 
 
 @dataclass(frozen=True)
 class Bridge:
-    """A process, and how much of it: ``weight`` ``(series, classes)``."""
+    """A process, how much of it counts, and how far off the mixture is: ``weight``, ``error`` ``(series, classes)``."""
 
     process: Process
     weight: NDArray[np.float32]
+    error: NDArray[np.float32]
 
     @classmethod
     def learn(cls, scaled: Series, given: Mask, hidden: Mask, *, alike: bool = False) -> Bridge:
@@ -47,7 +52,8 @@ class Bridge:
         process = Process.learn(scaled, given, alike=alike)
         series = len(scaled)
         weight = np.ones((1 if alike else series, len(EDGES) + 1), np.float32)
-        bridge = cls(process, weight)
+        error = np.ones_like(weight)
+        bridge = cls(process, weight, error)
         guess, line, near = bridge._both(scaled, given & ~hidden)
         for row in range(len(weight)):
             at = slice(None) if alike else slice(row, row + 1)
@@ -58,13 +64,18 @@ class Bridge:
                 truth, one, other = scaled[at][asked], guess[at][asked], line[at][asked]
                 errors = [np.abs(w * one + (1 - w) * other - truth).mean() for w in WEIGHTS]
                 weight[row, distance] = WEIGHTS[int(np.argmin(errors))]
+                error[row, distance] = np.clip(min(errors), *ERRORS)
         return bridge
 
     def fill(self, scaled: Series, shown: Mask) -> Series:
         """Series ``(series, time)`` of which only what is ``shown`` is looked at, without gaps."""
         guess, line, near = self._both(scaled, shown)
-        share = np.take_along_axis(np.broadcast_to(self.weight, (len(scaled), self.weight.shape[1])), near, axis=1)
+        share = _at(self.weight, near)
         return np.where(shown, scaled, share * guess + (1 - share) * line)
+
+    def doubt(self, shown: Mask) -> NDArray[np.float32]:
+        """How far off guesses are where only what is ``shown`` ``(series, time)`` is known: mean absolute errors."""
+        return _at(self.error, np.digitize(distance_to(shown), EDGES)).astype(np.float32)
 
     def _both(self, scaled: Series, shown: Mask) -> tuple[Series, Series, NDArray[np.int64]]:
         """The process's guess, the line's, and the class of each value's distance to the nearest shown."""
@@ -81,7 +92,7 @@ class Bridge:
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()
-        np.savez(content, covariance=self.process.covariance, weight=self.weight)
+        np.savez(content, covariance=self.process.covariance, weight=self.weight, error=self.error)
         atomic.write_bytes(path, content.getvalue())
 
     @classmethod
@@ -92,14 +103,20 @@ class Bridge:
             RunError: the file is missing or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as kept:
-                covariance, weight = kept["covariance"], kept["weight"]
-        except (OSError, ValueError, KeyError, EOFError) as error:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
+                covariance, weight, error = kept["covariance"], kept["weight"], kept["error"]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(f"{path} cannot be read ({error}): the run is damaged; train again") from error
-        shape = covariance.shape
-        if len(shape) != 3 or shape[0] != shape[1] or shape[2] % 2 == 0 or weight.shape != (shape[0], len(EDGES) + 1):
+        shape, classes = covariance.shape, len(EDGES) + 1
+        square = len(shape) == 3 and shape[0] == shape[1] and shape[2] % 2 == 1
+        if not square or weight.shape != error.shape or weight.shape[1:] != (classes,):
             raise RunError(f"{path} holds no covariance and its weights but {shape} and {weight.shape}; train again")
-        return cls(Process(covariance.astype(np.float32)), weight.astype(np.float32))
+        return cls(Process(covariance.astype(np.float32)), weight.astype(np.float32), error.astype(np.float32))
+
+
+def _at(of: NDArray[np.float32], near: NDArray[np.int64]) -> NDArray[np.float32]:
+    """What ``of`` ``(series or 1, classes)`` says of each class in ``near`` ``(series, time)``."""
+    return np.take_along_axis(np.broadcast_to(of, (len(near), of.shape[1])), near, axis=1)
 
 
 def distance_to(shown: Mask) -> NDArray[np.int64]:

@@ -15,6 +15,9 @@ from wavewright.errors import DataError
 DAY, YEAR = 86_400.0, 31_556_952.0
 PARTS = ("year", "month", "day", "hour", "minute", "second")
 NAMES = ("date", "datetime", "time", "timestamp", "ds")
+LAST = 2.5e11
+"""Seconds beyond which a number is no date that the calendar knows."""
+
 EMPTIEST = 50
 """Times of a grid for each moment there is, at most; beyond, the dates keep no such grid."""
 
@@ -60,7 +63,9 @@ def said(seconds: float) -> str:
     >>> said(moment(("2016-07-01 13:00",))), said(12.0)
     ('2016-07-01 13:00:00', '12')
     """
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}" if abs(seconds) > 1e6 else f"{seconds:g}"
+    if not 1e6 < abs(seconds) < LAST:
+        return f"{seconds:g}"
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 @dataclass(frozen=True)
@@ -81,10 +86,11 @@ def step_of(moments: NDArray[np.float64]) -> float:
     apart = np.diff(moments)
     steps, counts = np.unique(apart, return_counts=True)
     step = float(steps[counts.argmax()])
+    months = (apart >= 28 * DAY) & (apart <= 31 * DAY)
+    if apart.min() >= 28 * DAY and months.mean() >= 0.3:
+        return YEAR / 12
     if counts.max() < 0.3 * len(apart):
         step = float(np.median(apart))
-    if 28 * DAY <= step <= 31 * DAY:
-        return YEAR / 12
     return YEAR if 365 * DAY <= step <= 366 * DAY else step
 
 

@@ -79,7 +79,7 @@ class ImputeTask:
         return found
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, ...]:
-        """What is heard (batch, 2 rows + calendar, window), the values, and which of them were hidden."""
+        """What is heard (batch, 2 rows + calendar, window), the values, which were hidden, and the bridge's doubt."""
         material, window = self.material, self.settings.window
         dice = np.random.default_rng([self.settings.train.seed, 0xBA7C, step * world + rank])
         values, given = material.grouped(material.learned), material.grouped(material.learned_given)
@@ -87,6 +87,7 @@ class ImputeTask:
         heard = np.empty((self.settings.batch, material.inputs, window), np.float32)
         truth = np.empty((self.settings.batch, rows, window), np.float32)
         hidden = np.empty((self.settings.batch, rows, window), bool)
+        doubt = np.empty_like(truth)
         for place in range(self.settings.batch):
             bridged, hidden_all = self.copies[dice.integers(len(self.copies))]
             group, begin = dice.integers(groups), dice.integers(count - window + 1)
@@ -95,14 +96,16 @@ class ImputeTask:
             heard[place, :rows] = bridged[at]
             heard[place, rows : 2 * rows] = given[at] & ~hidden[place]
             heard[place, 2 * rows :] = material.when[:, begin : begin + window]
+            doubt[place] = material.doubt(given[at] & ~hidden[place])
             truth[place] = np.where(hidden[place], values[at], 0)
-        return torch.from_numpy(heard), torch.from_numpy(truth), torch.from_numpy(hidden)
+        return tuple(map(torch.from_numpy, (heard, truth, hidden, doubt)))
 
     def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
         """Mean absolute error of the hidden values, and half of their root mean square error."""
-        x, values, hidden = batch
+        x, values, hidden, doubt = batch
         guess, _ = self.network(x, None)
-        missed = (guess - values) * hidden
+        bridged = x[:, : guess.shape[1]]
+        missed = (bridged + doubt * (guess - bridged) - values) * hidden
         count = hidden.sum().clamp(min=1)
         return torch.as_tensor(missed.abs().sum() / count + 0.5 * (missed.square().sum() / count + 1e-8).sqrt())
 

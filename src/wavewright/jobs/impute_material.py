@@ -97,6 +97,10 @@ class Material:
         parts = [slice(begin, begin + step) for begin in range(0, len(scaled), step)]
         return np.concatenate([self.bridge.fill(scaled[part], shown[part]) for part in parts])
 
+    def doubt(self, shown: Mask) -> NDArray[np.float32]:
+        """What a network's correction is multiplied with, ``(series, time)``: little where the first guess is good."""
+        return np.ones(shown.shape, np.float32) if self.bridge is None else self.bridge.doubt(shown)
+
     def corrected(
         self, network: Network, bridged: NDArray[np.float64], shown: Mask, wanted: Mask
     ) -> NDArray[np.float64]:
@@ -109,7 +113,8 @@ class Material:
             x = np.concatenate([heard(groups[group], given[group], self.when) for group in some])
             player = Player(network, len(some), inputs=network.in_channels, outputs=network.out_channels)
             y = np.concatenate([player.process(x), player.flush()], axis=1)[:, player.latency :]
-            out[some] = y.reshape(len(some), self.rows, -1)
+            correction = y.reshape(len(some), self.rows, -1) - groups[some].astype(np.float32)
+            out[some] += self.grouped(self.doubt(shown))[some] * correction
         return np.asarray(out.reshape(self.scaled.shape))
 
     @torch.no_grad()
