@@ -67,5 +67,5 @@ def loud(network: str = "spectral-upsampler", rate: int = RATE, low_rate: int = 
             if name in ("magnitude.bias", "magnitude.weight"):
                 weights.fill_(0.0)
             elif network != "spectral-upsampler":
-                nn.init.normal_(weights, std=0.2)
+                nn.init.normal_(weights, std=0.2 if network != "audio-unet" else 0.1)
     return Upsampler(net, rate, low_rate, "loud")

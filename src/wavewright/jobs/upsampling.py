@@ -45,6 +45,8 @@ NEARLY = 0.85
 EDGE_MARGIN = 0.97
 BEYOND = 1.05
 """Of half the low rate: a file that goes higher holds more than the network expects, and keeps that too."""
+FADE_SECONDS = 0.01
+"""Over which what is added comes in and goes out at a sound's ends: cut off there, it would be heard further down."""
 HOLE = 0.9
 """Of the band that is kept: a file that ends below this leaves a hole that the network does not know how to fill."""
 
@@ -308,12 +310,13 @@ def _restored(
     beside = StreamResampler(info.rate, rate, channels)
     back = StreamResampler(upsampler.rate, rate, channels)
     player = Player(upsampler.crossed(above), channels)
-    early = player.latency
+    early, at = player.latency, 0
+    total = round(info.frames * upsampler.rate / info.rate)
     heard, own, added = _Waiting(channels), _Waiting(channels), _Waiting(channels)
 
     def taken(block: FloatArray, last: bool) -> FloatArray:
         """What is ready at the output once ``block`` of the file has come."""
-        nonlocal early
+        nonlocal early, at
         x = into.push(block, last)
         own.put(x if rate == upsampler.rate else beside.push(block, last))
         heard.put(x)
@@ -323,7 +326,9 @@ def _restored(
         skipped = min(early, y.shape[1])
         early -= skipped
         y = y[:, skipped:]
-        added.put(back.push(y - heard.take(y.shape[1]), last))
+        new = _faded(y - heard.take(y.shape[1]), at, total, upsampler.rate)
+        at += y.shape[1]
+        added.put(back.push(new, last))
         ready = min(len(own), len(added))
         return own.take(ready) + added.take(ready)
 
@@ -361,5 +366,15 @@ class _Waiting:
 def play(upsampler: Upsampler, low: FloatArray, edge: float | None = None) -> FloatArray:
     """What the upsampler makes of a sound ``(time,)`` at the full rate whose upper band is missing."""
     player = Player(upsampler.crossed(edge))
-    out = np.concatenate([player.process(low[np.newaxis]), player.flush()], axis=1)
-    return np.asarray(out[0, player.latency :])
+    out = np.concatenate([player.process(low[np.newaxis]), player.flush()], axis=1)[:, player.latency :]
+    return np.asarray(low + _faded(out - low, 0, len(low), upsampler.rate)[0], np.float32)
+
+
+def _faded(new: FloatArray, at: int, total: int, rate: int) -> FloatArray:
+    """``new`` ``(channels, n)``, from sample ``at`` of ``total``, faded where those begin and end."""
+    fade, end = FADE_SECONDS * rate, at + new.shape[1]
+    if at >= fade and end <= total - fade:
+        return new
+    place = np.arange(at, end) + 0.5
+    share = np.minimum(place, total - place) / min(fade, total / 2)
+    return np.asarray(new * np.sin(np.pi / 2 * np.clip(share, 0, 1)) ** 2, np.float32)
