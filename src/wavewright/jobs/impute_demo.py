@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from wavewright.train.settings import with_budget
 
 HOURS = 24 * 365
 BEGIN = datetime(2024, 1, 1)
+SETTINGS: dict[str, Any] = {}
+"""Of the job, where they are not its own."""
+
 NAMES = ("temperature", "humidity", "solar", "load", "traffic")
 
 
@@ -110,7 +114,7 @@ def impute_demo(
     write_table(table)
 
     say(f"2/4  training for {minutes:g} minutes: {run}")
-    plain = ImputeSettings()
+    plain = ImputeSettings(**SETTINGS)
     settings = replace(plain, train=with_budget(plain.train, minutes=minutes))
     impute.learn(impute.begin(table, run, settings, reporter, force=force), settings, reporter)
 

@@ -1,0 +1,110 @@
+"""The job impute from the command line: the way through it, and every mistake in one sentence with status 2."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wavewright.cli.main import run
+from wavewright.jobs import impute_demo
+
+TINY = [
+    "--steps",
+    "3",
+    "--window",
+    "32",
+    "--batch",
+    "2",
+    "--size",
+    "4",
+    "--layers",
+    "1",
+    "--copies",
+    "1",
+    "--threads",
+    "1",
+]
+
+
+def table(path: Path, count: int = 160, head: str = "date,a,b") -> Path:
+    dice = np.random.default_rng(0)
+    day = np.sin(2 * np.pi * np.arange(count) / 24) + 0.1 * dice.standard_normal(count)
+    lines = [head]
+    for place, value in enumerate(day):
+        when = np.datetime64("2024-01-01T00:00") + np.timedelta64(place, "h")
+        lines.append(f"{when},{value:.3f},{'' if 20 <= place < 26 else f'{2 * value:.3f}'}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, folder, filled = table(tmp_path / "t.csv"), tmp_path / "run", tmp_path / "f.csv"
+    assert run(["train", "impute", str(source), "-o", str(folder), *TINY, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "finished"
+    assert run(["render", str(folder), str(source), "-o", str(filled)]) == 0
+    assert "6 values filled" in capsys.readouterr().out
+    before, after = (path.read_text().splitlines() for path in (source, filled))
+    assert [place for place, (old, new) in enumerate(zip(before, after, strict=True)) if old != new] == list(
+        range(21, 27)
+    )
+    assert run(["evaluate", str(folder), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {f"{shape} {share:g}" for shape in ("points", "blocks") for share in (0.1, 0.3, 0.5)}
+    assert {"tfilm-series", "untrained bridge", "mean", "last value", "linear", "spline", "seasonal"} == set(
+        found["points 0.1"]
+    )
+    assert run(["evaluate", str(folder), str(source)]) == 0
+    assert "30% in blocks" in capsys.readouterr().out
+    assert run(["report", str(folder)]) == 0
+    assert (folder / "report" / "index.html").is_file()
+    assert run(["render", str(folder), str(source), "-o", str(filled)]) == 2
+    assert "already exists; pass --force" in capsys.readouterr().err
+    assert run(["train", "impute", "-o", str(folder), "--resume", "--steps", "4"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "flags", "words"),
+    [
+        ("date,a\n2024-01-01,1\n", [], "has 1 times, of which 0 are learned from: a window needs 32"),
+        ("date,a\n2024-01-01,x\n2024-01-02,y\n", [], "has no column of numbers"),
+        ("date,a\n2024-01-01,1\n2024-01-01,2\n", [], "rows 2 and 3 have the same date"),
+        ("date,a,b\n2024-01-01,1,\n2024-01-02,2,NA\n", [], "series 'b' is all gaps"),
+        ("date,a\nsoon,1\n", [], "'soon' in date is no date"),
+        ("1,2\n3,4\n", [], "holds values and no names"),
+        ("", [], "is empty"),
+        ("date,a\n2024-01-01,1\n", ["--columns", "aa"], "has no column 'aa': did you mean 'a'"),
+        ("date,a\n2024-01-01,1\n", ["--keys", "a"], "name its column of values by --value"),
+        ("date,a\n2024-01-01,1\n", ["--network", "lstm"], "invalid choice|lstm"),
+    ],
+)
+def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, flags: list[str], words: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    try:
+        status = run(["train", "impute", str(path), "-o", str(tmp_path / "run"), *TINY, *flags])
+    except SystemExit as error:
+        status = int(error.code or 0)
+    said = capsys.readouterr()
+    assert status == 2
+    assert any(word in said.err + said.out for word in words.split("|"))
+    assert "Traceback" not in said.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(impute_demo, "HOURS", 24 * 21)
+    monkeypatch.setattr(impute_demo, "SETTINGS", {"copies": 1, "size": 4, "layers": 1, "window": 64})
+    assert run(["demo", "impute", "-o", str(tmp_path / "demo"), "--minutes", "0.005", "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert Path(done["report"]).is_file()
+    filled = np.genfromtxt(done["filled"], delimiter=",", skip_header=1)[:, 1:]
+    assert filled.shape == (24 * 21, 5)
+    assert np.isfinite(filled).all()
+
+
+def test_the_station_is_the_same_each_time() -> None:
+    np.testing.assert_array_equal(impute_demo.station(), impute_demo.station())
+    assert 0.05 < impute_demo.gaps().mean() < 0.2
