@@ -6,6 +6,7 @@ import numpy as np
 
 from wavewright.data import frame_chance
 from wavewright.data.frame_chance import Chance
+from wavewright.data.frame_controls import Beat
 
 
 def missed(sounds: int = 40, frames: int = 6, numbers: int = 3, seed: int = 0) -> list[np.ndarray]:
@@ -26,16 +27,15 @@ def test_draws_have_the_covariance_of_what_was_missed_over_all_frames_and_number
     assert np.abs(made.T @ made / len(made) - flat.T @ flat / len(flat)).max() < 0.02  # 200,000 draws: 0.002 · 5
 
 
-def test_what_is_drawn_is_as_wide_where_few_sounds_last() -> None:
+def test_the_fewer_sounds_last_the_less_is_left_to_chance() -> None:
     known = missed(frames=20)
     known = [one[: 3 + index % 2 * 17] for index, one in enumerate(known)]
     chance = Chance.of(known)
-    assert chance.lasting.tolist() == [40.0] * 3 + [20.0] * 17
     drawn = np.random.default_rng(2).standard_normal((50_000, chance.sounds)).astype(np.float32)
-    long = np.stack(known[1::2])
-    for frame in (0, 3, 19):
-        wanted = (np.stack([one[frame] for one in known]) if frame < 3 else long[:, frame]).std()
-        assert abs(chance.at(frame, drawn).std() / wanted - 1) < 0.15
+    for frame, share in ((0, 1.0), (2, 1.0), (3, 0.5), (19, 0.5)):
+        lasting = np.stack([one[frame] for one in known if len(one) > frame])
+        wanted = np.sqrt(share * np.mean(np.square(lasting)))
+        assert abs(chance.at(frame, drawn).std() / wanted - 1) < 0.02
 
 
 def test_nothing_is_left_to_chance_behind_the_longest_sound() -> None:
@@ -47,3 +47,16 @@ def test_no_more_is_kept_than_fits(monkeypatch) -> None:  # type: ignore[no-unty
     monkeypatch.setattr(frame_chance, "MOST_KEPT", 240)
     known = missed(sounds=40, frames=6, numbers=3)
     assert np.array_equal(Chance.of(known).missed, np.stack(known)[:, :2])
+
+
+def test_of_loops_it_is_whole_beginnings_of_bars_that_are_kept() -> None:
+    beat = Beat(first=3.0, step=0.5)  # the first bar of eight frames begins behind two
+    frames = np.arange(21, dtype=np.float32)[:, None]
+    chance = Chance.of_bars([frames, frames[:9]], [beat, Beat(0.0, 0.5)])
+    bars = [frames[2:10], frames[10:18], frames[18:21], frames[:8], frames[8:9]]
+    assert np.array_equal(chance.missed[:, :, 0], np.stack([np.pad(bar[:, 0], (0, 8 - len(bar))) for bar in bars]))
+
+
+def test_loops_in_which_no_bar_begins_are_kept_whole() -> None:
+    frames = np.ones((3, 2), np.float32)
+    assert np.array_equal(Chance.of_bars([frames], [Beat(first=1.0, step=0.5)]).missed, frames[None])

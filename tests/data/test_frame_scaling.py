@@ -50,6 +50,18 @@ def test_components_are_those_of_the_decomposition() -> None:
     assert np.abs(back - expected).max() < 1e-3
 
 
+def test_components_are_of_what_counts() -> None:
+    frames = some()
+    weights = np.linspace(1, 0.05, frames.shape[1]).astype(np.float32)
+    plain, scaling = Scaling.of(frames, 3, 0), Scaling.of(frames, 3, 0, weights)
+    _, _, vectors = np.linalg.svd((frames - plain.mean) / plain.deviation * weights, full_matrices=False)
+    assert np.allclose(np.abs(scaling.axes @ vectors[:3].T), np.eye(3), atol=1e-3)
+    missed = [np.square(one.frames(one.numbers(frames)) - frames).mean(axis=0) for one in (plain, scaling)]
+    assert missed[1][:10].mean() <= missed[0][:10].mean()
+    whole = [one.frames(one.numbers(frames)) for one in (Scaling.of(frames), Scaling.of(frames, weights=weights))]
+    assert np.array_equal(whole[0], whole[1])
+
+
 def test_noise_fills_in_as_loudly_as_what_was_left() -> None:
     frames = some(features=64)
     scaling = Scaling.of(frames, 3)

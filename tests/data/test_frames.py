@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wavewright.audio.instruments import kick_808
 from wavewright.data.character import Character, between
 from wavewright.data.controls import since_onset
-from wavewright.data.frame_controls import AGE_CHANNELS, Beat, FrameControls
+from wavewright.data.frame_controls import AGE_CHANNELS, BAR_BUMPS, Beat, FrameControls
 from wavewright.data.frame_gain import Gain
 from wavewright.data.frame_kinds import frame_kind
 from wavewright.data.frame_scaling import Scaling
@@ -118,6 +118,22 @@ def test_the_beat_comes_round() -> None:
     assert np.allclose(signal[:2, 2], [1, 0], atol=1e-6)  # a quarter of a second in
     assert np.allclose(signal[:, 0], signal[:, 16], atol=1e-5)  # a bar of two seconds later
     assert not np.allclose(signal[2:, 0], signal[2:, 4], atol=0.1)
+
+
+@given(first=st.floats(-8, 8), step=st.floats(0.01, 0.7))
+@settings(deadline=None, max_examples=60)
+def test_bars_follow_one_another_and_each_is_counted_from_its_beginning(first: float, step: float) -> None:
+    beat = Beat(first, step)
+    places = [beat.bar_of(frame) for frame in range(200)]
+    for frame, ((bar, at), (later, then)) in enumerate(itertools.pairwise(places)):
+        assert (later, then) == (bar, at + 1) or (later == bar + 1 and then <= 1)
+        assert abs(first + step * frame - 4 * bar - step * at) <= 0.51 * step
+
+
+def test_a_bump_is_highest_at_its_place_in_the_bar_and_comes_round() -> None:
+    signal = Beat(first=0.0, step=4 / BAR_BUMPS).signal(0, 2 * BAR_BUMPS)[4:]
+    assert signal.argmax(axis=0).tolist() == 2 * list(range(BAR_BUMPS))
+    assert np.allclose(signal[:, :BAR_BUMPS], signal[:, :BAR_BUMPS].T, atol=1e-6)
 
 
 # ── codes ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -136,6 +136,56 @@ def test_behind_its_end_a_sound_is_silent_and_before_it_fades(opened: OpenFrames
         assert np.abs(one.sound[at - 4 : at]).max(initial=0.0) < 0.05 * np.abs(one.sound).max()
 
 
+@pytest.fixture(scope="module")
+def deaf(tmp_path_factory: pytest.TempPathFactory) -> OpenFrames:
+    """A network of one-shots that hears no frames."""
+    frame = {"frames": "levels", "feedback": False, "heard": 1, "mixtures": 1, "character": 3}
+    return trained(tmp_path_factory.mktemp("deaf"), "frame-mixture", frame=frame, train={"steps": 60})
+
+
+def test_chance_that_is_all_of_one_sound_says_that_sound(deaf: OpenFrames) -> None:
+    measured, network = deaf.measured, deaf.network
+    chance = measured.chance(network)
+    assert chance is not None
+    frames = measured.frames(measured.material.learned)
+    for number in range(len(frames.counts)):
+        only = np.zeros((1, chance.sounds), np.float32)
+        only[0, number] = np.sqrt(chance.sounds)
+        count = int(frames.counts[number])
+        x, numbers = frames.read(number, 0, count)
+        with torch.no_grad():
+            described, _ = network.told(network(torch.from_numpy(x.T[None]))[0])
+        for frame in range(count):
+            normal, uniform = torch.from_numpy(chance.at(frame, only)), torch.zeros(1, 1)
+            said = network.distribution.draw(described[..., frame], uniform, normal, 1.0)[0].numpy()
+            assert np.abs(said - numbers[frame]).max() < 1e-3
+
+
+def test_chance_is_each_sounds_own(deaf: OpenFrames) -> None:
+    many, few = drawn(deaf, count=5, seconds=0.4), drawn(deaf, count=2, seconds=0.4)
+    for one, other in zip(few, many, strict=False):
+        assert np.abs(one - other).max() < 1e-4
+    assert np.abs(many[0] - many[1]).max() > 1e-3
+
+
+def test_networks_that_hear_what_was_drawn_have_no_chance_but_the_frames(opened: OpenFrames) -> None:
+    assert opened.measured.chance(opened.network) is None
+
+
+def test_one_shots_are_no_louder_than_the_loudest_learned_and_in_16_bits(
+    deaf: OpenFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = frame_sampling.drawn_sounds
+    monkeypatch.setattr(
+        frame_sampling,
+        "drawn_sounds",
+        lambda *told: [replace(made, sound=30 * made.sound) for made in plain(*told)],
+    )
+    for sound in drawn(deaf, count=4):
+        assert np.abs(sound).max() == pytest.approx(deaf.reference.peak, abs=2e-4)
+        assert np.array_equal(sound * 32_768, np.rint(sound * 32_768))
+
+
 def test_past_its_end_a_sound_goes_on_as_long_as_asked(opened: OpenFrames) -> None:
     (sound,) = drawn(opened, seconds=1.5, past_end=True)
     assert len(sound) == round(1.5 * RATE)

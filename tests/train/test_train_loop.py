@@ -46,6 +46,19 @@ def at_step(task: TinyTask, step: int, act: Callable[[], None]) -> TinyTask:
     return task
 
 
+def test_the_pace_of_frames_is_told_in_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wavewright.train.progress.REPORT_SECONDS", 0.0)
+    for hop in (None, 7):
+        told, task, telling = settings(), TinyTask(batch=4, time=32), Telling()
+        if hop is not None:
+            task.hop = hop  # type: ignore[attr-defined]
+        train(task, told, new_run(tmp_path / f"{hop}", told, rate=8000), reporter=telling)
+        seen = [one for one in telling.shown if one.steps_per_second]
+        assert seen
+        for one in seen:
+            assert one.samples_per_second == pytest.approx(one.steps_per_second * 4 * 32 * (hop or 1))
+
+
 def test_it_learns_and_keeps_the_best(tmp_path: Path) -> None:
     told = settings(epochs=40)
     run, task, telling = new_run(tmp_path / "run", told, rate=8000), TinyTask(), Telling()

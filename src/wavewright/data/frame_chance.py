@@ -5,11 +5,11 @@ frame that would be noise: the click of a drum spreads over several frames, and 
 what the network missed of each learned sound, in deviations and frame by frame, is kept, z_n(t); and new chance is a
 normal draw with the covariance of these over all frames and numbers together,
 
-    z(t) = Σ_n g_n z_n(t) / √N(t)          g_n normal, one number for each sound for the whole of the new one
+    z(t) = Σ_n g_n z_n(t) / √N          g_n normal, one number for each sound for the whole of the new one
 
-over the N(t) sounds that have not ended at t: of deviation one, as independent chance would be. Behind the longest
-sound nothing is left to chance. (Drawing from the covariance of a sample by random weights: Evensen, "The ensemble
-Kalman filter", 2003, section 4.)
+over the N sounds: at first of deviation one, as independent chance would be, and less the more of them have ended. What
+a single sound does on its own says little, and behind the longest nothing is left to chance. (Drawing from the
+covariance of a sample by random weights: Evensen, "The ensemble Kalman filter", 2003, section 4.)
 
 Of loops whose beat is told it is bars that are kept and drawn, one after the other, instead of whole sounds.
 """
@@ -30,18 +30,14 @@ MOST_KEPT = 4_000_000
 
 @dataclass(frozen=True)
 class Chance:
-    """``missed`` ``(sounds, frames, numbers)`` in deviations, zero behind a sound's end; ``lasting`` ``(frames,)``, how
-    many sounds have not ended.
+    """``missed`` ``(sounds, frames, numbers)`` in deviations, zero behind a sound's end.
 
     >>> chance = Chance.of([np.ones((3, 2), np.float32), -np.ones((1, 2), np.float32)])
-    >>> chance.lasting.tolist()
-    [2.0, 1.0, 1.0]
-    >>> chance.at(1, np.array([[0.5, 8.0]], np.float32)).tolist()
-    [[0.5, 0.5]]
+    >>> round(float(chance.at(1, np.array([[0.5, 8.0]], np.float32))[0, 0]), 3)  # 0.5 / √2: one sound is over
+    0.354
     """
 
     missed: FloatArray
-    lasting: FloatArray
 
     @classmethod
     def of(cls, missed: list[FloatArray]) -> Chance:
@@ -49,11 +45,9 @@ class Chance:
         numbers = missed[0].shape[1]
         frames = min(max(len(one) for one in missed), max(1, MOST_KEPT // (len(missed) * numbers)))
         kept = np.zeros((len(missed), frames, numbers), np.float32)
-        lasting = np.zeros(frames, np.float32)
         for row, one in zip(kept, missed, strict=True):
             row[: len(one)] = one[:frames]
-            lasting[: len(one)] += 1
-        return cls(kept, lasting)
+        return cls(kept)
 
     @property
     def sounds(self) -> int:
@@ -74,6 +68,6 @@ class Chance:
 
     def at(self, frame: int, drawn: FloatArray) -> FloatArray:
         """The chance in a frame ``(new sounds, numbers)``, of what was ``drawn`` for each ``(new sounds, sounds)``."""
-        if frame >= len(self.lasting):
+        if frame >= self.missed.shape[1]:
             return np.zeros((len(drawn), self.missed.shape[2]), np.float32)
-        return np.asarray(drawn @ self.missed[:, frame] / np.sqrt(max(1.0, float(self.lasting[frame]))), np.float32)
+        return np.asarray(drawn @ self.missed[:, frame] / np.sqrt(self.sounds), np.float32)

@@ -64,6 +64,10 @@ class FrameKind(Protocol):
     def linear(self) -> bool:
         """Whether a sound twice as loud has frames twice as large."""
 
+    @property
+    def weights(self) -> FloatArray | None:
+        """How much each number counts ``(size,)`` where few have to do for all; None where all count alike."""
+
     def analyse(self, x: FloatArray) -> FloatArray:
         """Frames ``(frames, size)`` of a sound ``(time,)``."""
         ...
@@ -106,7 +110,7 @@ def frame_kind(
     if name == "mdct":
         return MdctFrames(hop, max(2, faded))
     if name == "levels":
-        return LevelFrames(hop)
+        return LevelFrames(hop, rate)
     mel = MelFrames(hop, rate, bands)
     return mel if name == "log-mel" else CepstrumFrames(mel, coefficients)
 
@@ -142,6 +146,7 @@ class RawFrames:
     """
 
     linear = True
+    weights = None
 
     def __init__(self, hop: int, lap: int = 0) -> None:
         self.hop, self.lap, self.size = hop, lap, hop + lap
@@ -188,6 +193,7 @@ class SpectrumFrames:
     """
 
     linear = True
+    weights = None
     overlap = 0
 
     def __init__(self, hop: int) -> None:
@@ -212,6 +218,7 @@ class MdctFrames:
     before them."""
 
     linear = True
+    weights = None
     overlap = 1
 
     def __init__(self, hop: int, lap: int | None = None, window: str = "sine") -> None:
@@ -246,14 +253,19 @@ class _Overlapping:
 
 
 class LevelFrames:
-    """Natural logarithms of the magnitudes of all bins, `QUIETEST` at least: frame k is centred on sample k · hop."""
+    """Natural logarithms of the magnitudes of all bins, `QUIETEST` at least: frame k is centred on sample k · hop.
+
+    A bin counts as much as the part of the mel scale that it is wide: half of all bins of a kick are its click alone.
+    """
 
     linear = False
     overlap = _FINE // 2
 
-    def __init__(self, hop: int) -> None:
+    def __init__(self, hop: int, rate: int) -> None:
         self.hop, self.n_fft = hop, _FINE * hop
         self.size = self.n_fft // 2 + 1
+        hz = np.arange(self.size) * rate / self.n_fft
+        self.weights = np.asarray(1 / (1 + hz / 700.0), np.float32)  # the slope of 2595 log10(1 + f / 700)
         self._scale = 4 / self.n_fft  # a sine of full scale reads about 1
 
     def analyse(self, x: FloatArray) -> FloatArray:
@@ -273,6 +285,7 @@ class MelFrames:
     """Natural logarithms of the magnitudes in ``bands`` of the mel scale, `QUIETEST` at least."""
 
     linear = False
+    weights = None
     overlap = _OVERLAP // 2
 
     def __init__(self, hop: int, rate: int, bands: int) -> None:
@@ -313,6 +326,7 @@ class CepstrumFrames:
     """The first ``coefficients`` of the cosine transform of log-mel levels (MFCC), the mean level first."""
 
     linear = False
+    weights = None
     overlap = _OVERLAP // 2
 
     def __init__(self, mel: MelFrames, coefficients: int) -> None:

@@ -47,10 +47,17 @@ class Scaling:
     levels: FloatArray
 
     @classmethod
-    def of(cls, frames: FloatArray, components: int = 0, bands: int = NOISE_BANDS) -> Scaling:
+    def of(
+        cls,
+        frames: FloatArray,
+        components: int = 0,
+        bands: int = NOISE_BANDS,
+        weights: FloatArray | None = None,
+    ) -> Scaling:
         """What ``frames`` ``(count, features)`` are like; ``components`` of them, or 0 for the features themselves.
 
-        What the components leave is told in so many ``bands``; with 0 of them it is left away.
+        What the components leave is told in so many ``bands``; with 0 of them it is left away. ``weights``
+        ``(features,)`` say how much a feature counts among the components.
         """
         features = frames.shape[1]
         mean, deviation = frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64)
@@ -58,6 +65,8 @@ class Scaling:
         deviation = np.maximum(deviation, max((FLOOR if whole else COMPONENT_FLOOR) * float(deviation.max()), 1e-9))
         if whole:
             return cls(*_floats(mean, deviation, np.zeros((0, features)), np.zeros(0), np.zeros((2, 0))))
+        if weights is not None:
+            deviation = deviation / weights
         scaled = np.asarray((frames - mean) / deviation, np.float32)
         squares, vectors = np.linalg.eigh(scaled.T @ scaled / len(scaled))
         axes = vectors[:, ::-1][:, :components].T

@@ -176,8 +176,8 @@ def fitted(material: Material, told: GenerateSettings) -> FrameMaterial:
     gain = _gain(sounds, kind, settings, rate)
     # what components of levels leave is no noise: it is how a spectrum's peaks and hollows differ from the usual ones
     bands = NOISE_BANDS if kind.linear else 0
-    scaling = Scaling.of(_some_frames(sounds, kind, gain), settings.components, bands)
-    numbers = min(settings.character, len(sounds) // 4)
+    scaling = Scaling.of(_some_frames(sounds, kind, gain), settings.components, bands, kind.weights)
+    numbers = min(settings.character, len(sounds) // 2)
     character = Character.of(_evenly(sounds, MOST_CHARACTERS), rate, numbers) if numbers else None
     cutting = Cutting(kind, gain, scaling, settings.heard)
     return FrameMaterial(material, settings, cutting, character, material.corpus.labels, told.onset)
