@@ -42,6 +42,10 @@ PICTURED_SECONDS = 20.0
 EMPTY = 0.8
 """Of half the full rate: a file whose sound ends below this has no upper band to compare with."""
 
+NOISE_GAIN = float(np.sqrt(np.exp(np.euler_gamma) / (0.375 / 1.5)))
+"""What makes noise as loud as it was measured: a mean logarithm of power lies below the logarithm of the mean, and
+frames of random phase that overlap by three quarters cancel each other in part (Hann: mean square 0.375, sum 1.5)."""
+
 SOUNDS = ("hr", "lr", "sr")
 """What is written of each file: its high resolution, the low one at the same rate, and what the model made of it."""
 TABLE = "figures.csv"
@@ -109,7 +113,7 @@ class ShapedNoise:
         level, _ = self._split(low)
         dice = np.random.default_rng(seed)
         phase = np.exp(2j * np.pi * dice.random((len(self._shape), X.shape[1])))
-        X[self._edge :] += np.exp(0.5 * (self._shape[:, None] + level)) * phase
+        X[self._edge :] += NOISE_GAIN * np.exp(0.5 * (self._shape[:, None] + level)) * phase
         return istft(X, HOP, len(low))
 
 
