@@ -62,8 +62,8 @@ class Row:
 
 ROWS: dict[str, Row] = {
     "DNN": Row({"network": "patch-dnn"}, {}),
-    "U-Net": Row({"network": "audio-unet"}, {}),
-    "TFiLM U-Net": Row({"network": "tfilm-unet"}, {}),
+    "U-Net": Row({"network": "audio-unet", "batch": 4}, {"learning_rate": 2e-3}),
+    "TFiLM U-Net": Row({"network": "tfilm-unet", "batch": 4}, {"learning_rate": 2e-3}),
     FIDELITY: Row({"network": "spectral-upsampler", "aim": "fidelity"}, {}, HIGH_RATE),
     PERCEPTUAL: Row({"network": "spectral-upsampler", "aim": "perceptual"}, {}, HIGH_RATE),
 }
