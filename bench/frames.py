@@ -89,16 +89,16 @@ def recipes(loop: bool, few: bool) -> dict[str, tuple[str, GenerateSettings, boo
 def trained(
     sources: list[Path], run: Path, settings: GenerateSettings, steps: int, seed: int
 ) -> tuple[OpenFrames, float]:
-    """The run, trained if it is not there yet, and the processor seconds that took."""
-    began = time.process_time()
-    if not (run / "model.safetensors").is_file():
+    """The run, trained if it is not there yet, and the processor seconds that took; NaN where it was."""
+    began, there = time.process_time(), (run / "model.safetensors").is_file()
+    if not there:
         looks = steps if settings.network == "frame-lstm" else 200
         train = replace(with_budget(settings.train, steps=steps), preview_minutes=None, validate_steps=looks, seed=seed)
         settings = replace(settings, train=replace(train, threads=1))
         generate.learn(generate.begin(sources, run, settings, Silent(), force=True), settings, Silent())
     opened = open_generator(run)
     assert isinstance(opened, OpenFrames)
-    return opened, time.process_time() - began
+    return opened, float("nan") if there else time.process_time() - began
 
 
 def missed(run: Path, network: str) -> float:
@@ -140,8 +140,9 @@ def rows_of(
             judge = Judge(learned, rest, opened.rate, length, count)
         settings = asked(row, opened, count, denormalize, seconds)
         assert opened.reference.sounds  # measured before the clock starts
+        wanted = frame_sampling.request(opened, settings)
         began = time.process_time()
-        drawn = frame_sampling.best(opened, frame_sampling.request(opened, settings), lambda samples: None)
+        drawn = frame_sampling.best(opened, wanted, lambda samples: None)
         a_minute = 60 * (time.process_time() - began) / (sum(len(one.sound) for one in drawn) / opened.rate)
         made = [one.sound for one in drawn]
         found = judge.judge(made)

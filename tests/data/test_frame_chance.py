@@ -22,6 +22,7 @@ def test_draws_have_the_covariance_of_what_was_missed_over_all_frames_and_number
     known = missed()
     chance = Chance.of(known)
     drawn = np.random.default_rng(1).standard_normal((200_000, chance.sounds)).astype(np.float32)
+    drawn *= chance.weights(np.zeros(0, np.float32))
     made = np.concatenate([chance.at(frame, drawn) for frame in range(6)], axis=1)  # (draws, frames · numbers)
     flat = np.stack(known).reshape(len(known), -1)
     assert np.abs(made.T @ made / len(made) - flat.T @ flat / len(flat)).max() < 0.02  # 200,000 draws: 0.002 · 5
@@ -32,6 +33,7 @@ def test_the_fewer_sounds_last_the_less_is_left_to_chance() -> None:
     known = [one[: 3 + index % 2 * 17] for index, one in enumerate(known)]
     chance = Chance.of(known)
     drawn = np.random.default_rng(2).standard_normal((50_000, chance.sounds)).astype(np.float32)
+    drawn *= chance.weights(np.zeros(0, np.float32))
     for frame, share in ((0, 1.0), (2, 1.0), (3, 0.5), (19, 0.5)):
         lasting = np.stack([one[frame] for one in known if len(one) > frame])
         wanted = np.sqrt(share * np.mean(np.square(lasting)))
@@ -60,3 +62,13 @@ def test_of_loops_it_is_whole_beginnings_of_bars_that_are_kept() -> None:
 def test_loops_in_which_no_bar_begins_are_kept_whole() -> None:
     frames = np.ones((3, 2), np.float32)
     assert np.array_equal(Chance.of_bars([frames], [Beat(first=1.0, step=0.5)]).missed, frames[None])
+
+
+def test_it_is_those_most_like_a_sound_that_count() -> None:
+    told = [np.array([at, 0.0], np.float32) for at in range(40)]
+    chance = Chance.of(missed(40), told)
+    weights = chance.weights(np.array([20.2, 0.0], np.float32))
+    assert np.flatnonzero(weights).tolist() == list(range(16, 26))  # a quarter of them
+    assert np.allclose(weights[16:26], 1 / np.sqrt(10))
+    assert np.count_nonzero(Chance.of(missed(3), told[:3]).weights(told[0])) == 2
+    assert np.count_nonzero(Chance.of(missed(200), 5 * told).weights(told[0])) == 16

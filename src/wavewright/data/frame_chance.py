@@ -5,10 +5,10 @@ frame that would be noise: the click of a drum spreads over several frames, and 
 what the network missed of each learned sound, in deviations and frame by frame, is kept, z_n(t); and new chance is a
 normal draw with the covariance of these over all frames and numbers together,
 
-    z(t) = Σ_n g_n z_n(t) / √N          g_n normal, one number for each sound for the whole of the new one
+    z(t) = Σ_n g_n z_n(t) / √k          g_n normal, one number for each sound for the whole of the new one
 
-over the N sounds: at first of deviation one, as independent chance would be, and less the more of them have ended. What
-a single sound does on its own says little, and behind the longest nothing is left to chance. (Drawing from the
+over the k sounds that are most like the new one by class and character: at first of deviation one, as independent
+chance would be, and less the more of them have ended; behind the longest nothing is left to chance. (Drawing from the
 covariance of a sample by random weights: Evensen, "The ensemble Kalman filter", 2003, section 4.)
 
 Of loops whose beat is told it is bars that are kept and drawn, one after the other, instead of whole sounds.
@@ -26,28 +26,33 @@ from wavewright.data.frame_controls import Beat
 MOST_SOUNDS = 256
 MOST_KEPT = 4_000_000
 """Numbers kept of all sounds together."""
+NEAREST, NEAREST_SHARE = 16, 0.25
+"""How many sounds a new one takes its chance from, and the share of all of them that it does not go beyond."""
 
 
 @dataclass(frozen=True)
 class Chance:
-    """``missed`` ``(sounds, frames, numbers)`` in deviations, zero behind a sound's end.
+    """``missed`` ``(sounds, frames, numbers)`` in deviations, zero behind a sound's end; ``told`` ``(sounds, n)``, what
+    stays the same through each of them.
 
     >>> chance = Chance.of([np.ones((3, 2), np.float32), -np.ones((1, 2), np.float32)])
-    >>> round(float(chance.at(1, np.array([[0.5, 8.0]], np.float32))[0, 0]), 3)  # 0.5 / √2: one sound is over
+    >>> weights = chance.weights(np.zeros(0, np.float32))
+    >>> round(float(chance.at(1, weights * np.array([[0.5, 8.0]], np.float32))[0, 0]), 3)  # 0.5 / √2: one is over
     0.354
     """
 
     missed: FloatArray
+    told: FloatArray
 
     @classmethod
-    def of(cls, missed: list[FloatArray]) -> Chance:
+    def of(cls, missed: list[FloatArray], told: list[FloatArray] | None = None) -> Chance:
         """Of sounds each ``(frames, numbers)``; the first frames of all of them, as many as `MOST_KEPT` allows."""
         numbers = missed[0].shape[1]
         frames = min(max(len(one) for one in missed), max(1, MOST_KEPT // (len(missed) * numbers)))
         kept = np.zeros((len(missed), frames, numbers), np.float32)
         for row, one in zip(kept, missed, strict=True):
             row[: len(one)] = one[:frames]
-        return cls(kept)
+        return cls(kept, np.zeros((len(kept), 0), np.float32) if told is None else np.stack(told))
 
     @property
     def sounds(self) -> int:
@@ -66,8 +71,20 @@ class Chance:
                     bars.append(one[frames[0] : frames[-1] + 1])
         return cls.of(bars[:MOST_SOUNDS] or missed)
 
+    def weights(self, told: FloatArray) -> FloatArray:
+        """How much each sound counts ``(sounds,)`` for a new one of which that is ``told``: those most like it alike,
+        the others not at all."""
+        if not told.size:
+            return np.full(self.sounds, 1 / np.sqrt(self.sounds), np.float32)
+        count = min(self.sounds, NEAREST, max(2, int(NEAREST_SHARE * self.sounds)))
+        nearest = np.argsort(np.square(self.told - told).sum(axis=1), kind="stable")[:count]
+        found = np.zeros(self.sounds, np.float32)
+        found[nearest] = 1 / np.sqrt(count)
+        return found
+
     def at(self, frame: int, drawn: FloatArray) -> FloatArray:
-        """The chance in a frame ``(new sounds, numbers)``, of what was ``drawn`` for each ``(new sounds, sounds)``."""
+        """The chance in a frame ``(new sounds, numbers)``, of what was ``drawn`` for each ``(new sounds, sounds)``:
+        normal numbers times `weights`."""
         if frame >= self.missed.shape[1]:
             return np.zeros((len(drawn), self.missed.shape[2]), np.float32)
-        return np.asarray(drawn @ self.missed[:, frame] / np.sqrt(self.sounds), np.float32)
+        return np.asarray(drawn @ self.missed[:, frame], np.float32)

@@ -203,7 +203,8 @@ class Blocks:
         bar, frame = (0, at) if self.drawing.beat is None else self.drawing.beat.bar_of(at)
         if bar != self._bar:
             self._bar = bar
-            self._drawn = np.stack([dice.standard_normal(chance.sounds, np.float32) for dice in self._dice])
+            weights = np.stack([chance.weights(controls.still) for controls in self._controls])
+            self._drawn = weights * np.stack([one.standard_normal(chance.sounds, np.float32) for one in self._dice])
         return chance.at(frame, self._drawn)
 
     @cached_property

@@ -132,8 +132,10 @@ class FrameMaterial:
             x, numbers = (torch.from_numpy(part.T[None]).to(device) for part in frames.read(number, 0, longest))
             described, _ = network.told(network(x)[0])
             missed.append(np.asarray(distribution.missed(described, numbers)[0].T.cpu(), np.float32))
-        beats = [controls.beat for controls in frames.controls]
-        return Chance.of_bars(missed, [beat for beat in beats if beat is not None]) if any(beats) else Chance.of(missed)
+        beats = [controls.beat for controls in frames.controls if controls.beat is not None]
+        if beats:
+            return Chance.of_bars(missed, beats)
+        return Chance.of(missed, [controls.still for controls in frames.controls])
 
     @property
     def facts(self) -> dict[str, Any]:
