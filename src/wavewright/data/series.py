@@ -21,10 +21,12 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean and standard deviation of each series, by what of it is given: networks hear numbers near 1."""
+    """Mean, standard deviation and range of each series, by what of it is given: networks hear numbers near 1."""
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    lowest: tuple[float, ...]
+    highest: tuple[float, ...]
 
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Scale:
@@ -34,7 +36,23 @@ class Scale:
         mean = np.where(given, values, 0).sum(axis=1) / count
         deviation = np.sqrt(np.where(given, np.square(values - mean[:, None]), 0).sum(axis=1) / count)
         still = deviation <= 1e-9 * np.abs(mean)
-        return cls(tuple(mean.tolist()), tuple(np.where(still, 1.0, deviation).tolist()))
+        lowest = np.where(given, values, np.inf).min(axis=1)
+        highest = np.where(given, values, -np.inf).max(axis=1)
+        none = ~given.any(axis=1)
+        lowest[none] = highest[none] = 0.0
+        parts = (mean, np.where(still, 1.0, deviation), lowest, highest)
+        return cls(*(tuple(part.tolist()) for part in parts))
+
+    def within(self, guess: NDArray[np.float64], shown: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scaled guesses ``(series, time)`` of the first series, none beyond what it ever was or is ``shown`` to be.
+
+        Rain does not fall below nothing, and humidity not above all.
+        """
+        rows = slice(len(guess))
+        ends = [self.there(np.array(end)[:, None])[rows, 0] for end in (self.lowest, self.highest)]
+        low = np.fmin(ends[0], np.fmin.reduce(shown, axis=1))
+        high = np.fmax(ends[1], np.fmax.reduce(shown, axis=1))
+        return np.clip(guess, low[:, None], high[:, None])
 
     def there(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """``values`` ``(series, time)`` as networks hear them."""
@@ -47,7 +65,7 @@ class Scale:
 
     def to_dict(self) -> dict[str, list[float]]:
         """Plain values, ready for JSON."""
-        return {"mean": list(self.mean), "deviation": list(self.deviation)}
+        return {name: list(part) for name, part in vars(self).items()}
 
 
 def cycles_of(table: Table) -> tuple[float, ...]:

@@ -78,6 +78,10 @@ class ImputeTask:
             found.append((material.grouped(bridged).astype(np.float32), material.grouped(hidden)))
         return found
 
+    def prepare(self) -> None:
+        """Work out the copies now."""
+        _ = self.copies
+
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, ...]:
         """What is heard (batch, 2 rows + calendar, window), the values, which were hidden, and the bridge's doubt."""
         material, window = self.material, self.settings.window
@@ -181,7 +185,9 @@ def begin(path: Path, folder: Path, settings: ImputeSettings, reporter: Reporter
 
 
 def learn(begun: Begun, settings: ImputeSettings, reporter: Reporter, *, resume: bool = False) -> Outcome:
-    """Train."""
+    """Train. What is hidden for it is hidden, and bridged, before the clock of a budget in minutes begins."""
+    reporter.say(f"hiding values {settings.copies} times over, and bridging what is hidden")
+    begun.task.prepare()
     return run_training(begun.task, settings.train, begun.run, resume=resume, reporter=reporter)
 
 
@@ -207,8 +213,7 @@ def resume(folder: Path, settings: ImputeSettings, reporter: Reporter) -> Outcom
 
 def scale_of(run: RunFolder) -> Scale:
     """The scale that a run was trained with."""
-    kept = run.info["extra"]["scale"]
-    return Scale(tuple(kept["mean"]), tuple(kept["deviation"]))
+    return Scale(**{name: tuple(part) for name, part in run.info["extra"]["scale"].items()})
 
 
 def settings_of(run: RunFolder) -> ImputeSettings:

@@ -91,11 +91,12 @@ class Material:
 
     def bridged(self, scaled: NDArray[np.float64], shown: Mask) -> NDArray[np.float64]:
         """``scaled`` ``(series, time)`` with a first guess of all that is not ``shown``."""
+        known = np.where(shown, scaled, np.nan)
         if self.bridge is None:
-            return filling.linear(np.where(shown, scaled, np.nan))
+            return filling.linear(known)
         step = len(scaled) if self.together else SIDE_BY_SIDE
         parts = [slice(begin, begin + step) for begin in range(0, len(scaled), step)]
-        return np.concatenate([self.bridge.fill(scaled[part], shown[part]) for part in parts])
+        return self.scale.within(np.concatenate([self.bridge.fill(scaled[part], shown[part]) for part in parts]), known)
 
     def doubt(self, shown: Mask) -> NDArray[np.float32]:
         """What a network's correction is multiplied with, ``(series, time)``: little where the first guess is good."""
@@ -115,7 +116,8 @@ class Material:
             y = np.concatenate([player.process(x), player.flush()], axis=1)[:, player.latency :]
             correction = y.reshape(len(some), self.rows, -1) - groups[some].astype(np.float32)
             out[some] += self.grouped(self.doubt(shown))[some] * correction
-        return np.asarray(out.reshape(self.scaled.shape))
+        known = np.where(shown, self.scaled, np.nan)
+        return self.scale.within(out.reshape(self.scaled.shape), known)
 
     @torch.no_grad()
     def guess(self, network: Network, shown: Mask) -> NDArray[np.float64]:

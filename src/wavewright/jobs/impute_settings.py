@@ -43,7 +43,7 @@ class ImputeSettings:
     least_hidden: float = setting(0.05, "share of the given values hidden at least …", above=0.0, high=0.9)
     most_hidden: float = setting(0.6, "… and at most, drawn for each stretch", above=0.0, high=0.9)
     longest_block: int = setting(48, "times of the longest block hidden", low=2, high=100_000)
-    copies: int = setting(12, "how often all of the table is hidden anew for training", low=1, high=1000)
+    copies: int = setting(8, "how often all of the table is hidden anew for training", low=1, high=1000)
     hold: str = setting(
         "times",
         "what is held out: times at the end, or whole series (each by itself only)",

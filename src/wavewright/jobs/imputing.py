@@ -79,17 +79,19 @@ class Imputer:
     def material(self, table: Table) -> Material:
         """The table as the network hears it."""
         known = {name: place for place, name in enumerate(self.names)}
-        own = Scale.of(table.values)
-        pairs = [
-            (self.scale.mean[known[name]], self.scale.deviation[known[name]])
-            if name in known
-            else (own.mean[place], own.deviation[place])
-            for place, name in enumerate(table.names)
-        ]
-        means, deviations = zip(*pairs, strict=True)
+        own, kept = vars(Scale.of(table.values)), vars(self.scale)
+        scale = Scale(
+            **{
+                part: tuple(
+                    kept[part][known[name]] if name in known else own[part][place]
+                    for place, name in enumerate(table.names)
+                )
+                for part in own
+            }
+        )
         settings = replace(self.settings, group="together" if self.together else "each")
         cycles = tuple(self.run.info["extra"]["cycles"])
-        return material_for(table, settings, Scale(means, deviations), cycles, self.bridge)
+        return material_for(table, settings, scale, cycles, self.bridge)
 
     def fill(self, table: Table) -> NDArray[np.float64]:
         """The values ``(series, time)`` with every gap filled; what was given is as it was, bit for bit."""
