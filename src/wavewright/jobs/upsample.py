@@ -27,8 +27,8 @@ from wavewright.data.split import Region
 from wavewright.engine.player import Player
 from wavewright.errors import DataError, RunError, SettingsError
 from wavewright.jobs.material import files_of, staged
-from wavewright.jobs.upsample_material import Material, kept_material, notes, prepare
-from wavewright.jobs.upsample_settings import JOB, STORE, UpsampleSettings
+from wavewright.jobs.upsample_material import Material, kept_material, notes, prepare, rate_of
+from wavewright.jobs.upsample_settings import JOB, STORE, UpsampleSettings, low_rate_of
 from wavewright.metrics import spectral
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
@@ -38,6 +38,7 @@ from wavewright.train import model_file, transfer
 from wavewright.train.distributed import choose_device
 from wavewright.train.loop import Outcome
 from wavewright.train.loop import train as run_training
+from wavewright.train.memory import refuse_too_large
 from wavewright.train.progress import Reporter
 from wavewright.train.run import RunFolder, own_rank, refuse_place
 from wavewright.train.settings import budget_problems
@@ -76,10 +77,10 @@ def new_network(settings: UpsampleSettings, rate: int, low_rate: int, start: Pat
     Or they are those of the run at ``start``.
 
     Raises:
-        SettingsError: the network has no such size.
+        SettingsError: the network has no such size, or its training would not fit into memory; found before memory
+            is taken.
         RunError, ModelFileError: nothing to start from, or a network other than that of the settings.
     """
-    torch.manual_seed(settings.train.seed)
     kind, _ = registry.NETWORKS[settings.network]
     asked: dict[str, int | float | None]
     if kind == "spectral-upsampler":
@@ -93,7 +94,12 @@ def new_network(settings: UpsampleSettings, rate: int, low_rate: int, start: Pat
             asked["block"] = settings.pool
     else:
         asked = {"hidden": settings.size, "layers": settings.layers}
-    network = registry.build(settings.network, **{name: value for name, value in asked.items() if value is not None})
+    told = {name: value for name, value in asked.items() if value is not None}
+    with torch.device("meta"):  # shapes without memory
+        weights = sum(parameter.numel() for parameter in registry.build(settings.network, **told).parameters())
+    refuse_too_large(weights, settings.network)
+    torch.manual_seed(settings.train.seed)
+    network = registry.build(settings.network, **told)
     if start is not None:
         _take_weights(network, start)
     return network
@@ -277,6 +283,10 @@ def begin(
     start = None if settings.start_from is None else Path(settings.start_from)
     if start is not None:
         transfer.model_of(start)
+    rate = rate_of(sources, settings)
+    new_network(
+        settings, rate, low_rate_of(settings, rate), start
+    )  # refused now where it cannot be, and not after hours
     with staged(folder) as place:
         material = prepare(sources, place, settings, progress)
         reporter.say(

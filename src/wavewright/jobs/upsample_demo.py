@@ -76,6 +76,8 @@ def upsample_demo(
         OutputError, RunError: ``folder`` holds something already (without ``force``) or cannot be written.
     """
     run, corpus, old, new = folder / "run", folder / "tunes", folder / "old.wav", folder / "restored.wav"
+    plain = UpsampleSettings(factor=f"{FACTOR}")
+    settings = replace(plain, train=with_budget(plain.train, minutes=minutes))
     refuse_place(folder, force=force)
     say(f"1/4  {TUNES} tunes for strings and drums at {RATE} Hz: {corpus}")
     corpus.mkdir(parents=True, exist_ok=True)
@@ -84,8 +86,6 @@ def upsample_demo(
         files.write(corpus / f"tune_{number:02d}.wav", sound, subtype="PCM_16", force=force)
 
     say(f"2/4  training for {minutes:g} minutes, from {RATE // FACTOR} Hz to {RATE} Hz: {run}")
-    plain = UpsampleSettings(factor=f"{FACTOR}")
-    settings = replace(plain, train=with_budget(plain.train, minutes=minutes))
     outcome = upsample.learn(upsample.begin([corpus], run, settings, reporter, force=force), settings, reporter)
 
     low = lowered(tune(TUNES), RATE, RATE // FACTOR, Degradation())  # one more tune, which nobody has heard

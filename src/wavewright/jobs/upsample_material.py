@@ -80,6 +80,17 @@ def prepare(
     return material_of(Corpus.create(store, sources, rate=rate, force=True, progress=progress), settings)
 
 
+def rate_of(sources: Sequence[Path], settings: UpsampleSettings) -> int:
+    """The full rate in Hz that a run on ``sources`` will have.
+
+    Raises:
+        AudioFileError, DataError: nothing there that can be learned.
+    """
+    if len(sources) == 1 and is_store(sources[0]):
+        return Store.open(sources[0]).rate
+    return usual_rate(files.find(list(sources))) if settings.rate is None else settings.rate
+
+
 def material_of(corpus: Corpus, settings: UpsampleSettings) -> Material:
     """The corpus split by files or by folders."""
     _refuse_below([(Path(item.path), item.rate) for item in corpus.store.items], corpus.rate, settings)

@@ -1,0 +1,172 @@
+"""The words of upsampling: train, render, evaluate, report, info, demo; wrong ones get one clear sentence and status 2."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wavewright.audio import files
+from wavewright.audio.degradation import Degradation, lowered
+from wavewright.audio.music import riff
+from wavewright.audio.recording import Recording
+from wavewright.cli.main import run
+from wavewright.jobs import upsample_demo
+from wavewright.jobs.upsample_settings import UpsampleSettings
+
+RATE = 8000
+SMALL = ("--size", "8", "--layers", "1", "--batch", "2", "--patch", "1024", "--threads", "1", "--steps", "2")
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        return " ".join(self.err.split())
+
+
+Call = Callable[..., Answer]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Run a command line in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def wavewright(*words: str) -> Answer:
+        try:
+            status = run(words)
+        except SystemExit as left:  # the flag parser leaves by itself
+            status = int(left.code or 0)
+        captured = capsys.readouterr()
+        return Answer(status, captured.out, captured.err)
+
+    return wavewright
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> str:
+    """Five short riffs."""
+    (tmp_path / "sounds").mkdir()
+    for number in range(5):
+        x = Recording(riff(0.6, RATE, seed=number)[np.newaxis], RATE)
+        files.write(tmp_path / "sounds" / f"riff_{number}.wav", x, subtype="PCM_16")
+    return "sounds"
+
+
+def refused(answer: Answer, *phrases: str) -> None:
+    assert answer.status == 2, answer.said
+    assert "Traceback" not in answer.said
+    for phrase in phrases:
+        assert phrase in answer.said, f"{phrase!r} is not in: {answer.said}"
+
+
+def test_from_a_folder_to_files_figures_and_a_page(call: Call, sounds: str, tmp_path: Path) -> None:
+    begun = call("train", "upsample", sounds, "-o", "run", *SMALL)
+    assert begun.status == 0, begun.said
+    assert "5 sounds" in begun.out + begun.err
+    assert "SNR" in begun.out
+    assert "LSD10" in begun.out
+    again = json.loads(call("train", "upsample", "-o", "run", "--resume", "--steps", "3", "--json").out)
+    assert again["steps"] == 3
+    assert np.isfinite([again["snr"], again["lsd10"]]).all()
+    further = ("--start-from", "run", "--aim", "fidelity", "--steps", "1")
+    assert call("train", "upsample", sounds, "-o", "second", *further).status == 0
+
+    low = lowered(riff(1.0, RATE, seed=9), RATE, RATE // 4, Degradation())
+    files.write("old.wav", Recording(low[np.newaxis], RATE // 4))
+    done = json.loads(call("render", "run", "old.wav", "-o", "new.flac", "--json").out)["rendered"][0]
+    assert (done["rate"], done["above"]) == (RATE, 800)
+    assert files.info("new.flac").frames == RATE
+    told = call("render", "-o", "full.wav", "run", f"{sounds}/riff_0.wav")
+    assert "nothing added" in told.out
+    assert "full-band" in told.out
+
+    measured = call("evaluate", "run")
+    for way in ("model", "spline", "resampler", "ideal low-pass", "shaped noise", "SNR of patches", "mean"):
+        assert way in measured.out
+    figures = json.loads(call("evaluate", "run", sounds, "-o", "out", "--degrade", "brick-wall", "--json").out)
+    assert len(figures["files"]) == 5
+    assert figures["mean"]["resampler"] == figures["mean"]["ideal low-pass"]
+    assert {path.suffix for path in Path("out").iterdir()} == {".wav", ".png", ".csv"}
+
+    facts = json.loads(call("info", "run", "--json").out)
+    assert (facts["rate"], facts["low_rate"], facts["network"]) == (RATE, RATE // 4, "spectral-upsampler")
+    assert {"snr", "lsd10", "weights"} <= facts.keys()
+    page = json.loads(call("report", "run", "--json").out)["report"]
+    assert "<audio" in Path(page).read_text(encoding="utf-8")
+
+    refused(call("render", "run", "old.wav", "-o", "old.wav", "--force"), "is the input itself")
+    refused(call("render", "run", "old.wav", "-o", "new.flac"), "already exists", "--force")
+    refused(call("render", "run", "-o", "x.wav"), "at least one sound file")
+    refused(call("render", "run", "old.wav", "-o", "x.wav", "--output-rate", "900"), "must be above 2000 Hz")
+    refused(call("render", "run", "old.wav", "-o", "x.wav", "--edge", "9000"), "edge = 9000")
+    refused(call("evaluate", "run", "old.wav"), "at 2000 Hz, below the full rate of 8000")
+    refused(call("evaluate", "run", sounds, "-o", "out"), "already exists")
+    refused(call("train", "upsample", sounds, "-o", "run", *SMALL), "not empty", "--resume")
+    refused(call("train", "upsample", sounds, "-o", "run", "--resume"), "leave --force and the folders away")
+    refused(call("train", "upsample", "-o", "run", "--resume", "--size", "12"), "size = 12", "begun with 8")
+    refused(call("train", "generate", "-o", "run", "--resume"), "belongs to the job upsample")
+    for command in (("sample", "run", "-o", "x.wav"), ("export", "run", "--to", "nam", "-o", "x.nam")):
+        refused(call(*command), "belongs to the job upsample")
+    Path("run/run.json").write_text("{")
+    for command in (
+        ("render", "run", "old.wav", "-o", "x.wav"),
+        ("evaluate", "run"),
+        ("report", "run"),
+        ("info", "run"),
+    ):
+        refused(call(*command), "run.json cannot be read")
+    assert not Path("x.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "phrases"),
+    [
+        ((), ("a folder of full-band sounds",)),
+        (("nowhere",), ("nowhere does not exist",)),
+        (("sounds", "--factor", "four"), ("factor = 'four'", "44.1/16")),
+        (("sounds", "--factor", "1"), ("must be above 1",)),
+        (("sounds", "--factor", "20"), ("a low rate of 400 Hz", "at least 500")),
+        (("sounds", "--low-rate", "8000"), ("a low rate of 8000 Hz", "at most 7600")),
+        (("sounds", "--rate", "16000"), ("5 of 5 files are below the full rate", "--allow-upsampled")),
+        (("sounds", "--split", "folder"), ("all sounds lie in one folder", "--split file")),
+        (("sounds", "--held-out-names", "x*"), ("matches none of the 5",)),
+        (("sounds", "--patch", "20000"), ("shorter than a patch", "--patch")),
+        (("sounds", "--share", "0", "--batch", "0"), ("--share = 0.0", "--batch = 0")),
+        (("sounds", "--start-from", "nowhere"), ("nowhere", "no such folder")),
+        (("sounds", "--network", "tfilm"), ("tfilm-unet",)),
+        (("sounds", "--network", "audio-unet", "--size", "4096", "--layers", "8"), ("weights", "memory")),
+        (("sounds", "--network", "patch-dnn", "--layers", "1"), ("layers = 1",)),
+    ],
+)
+def test_wrong_words_are_told_and_leave_nothing(
+    call: Call, sounds: str, words: tuple[str, ...], phrases: tuple[str, ...]
+) -> None:
+    refused(call("train", "upsample", *words, "-o", "run", "--steps", "1"), *phrases)
+    assert not [path for path in Path().iterdir() if path.name != sounds]
+
+
+def test_defaults_on_the_command_line_are_those_of_the_settings(call: Call) -> None:
+    shown = " ".join(call("train", "upsample", "--help").out.replace("│", " ").split())
+    assert f"(default: {UpsampleSettings().train.learning_rate})" in shown
+    assert "--degrade {mix,chebyshev" in shown
+
+
+def test_the_demo(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upsample_demo, "TUNES", 6)
+    monkeypatch.setattr(upsample_demo, "STEPS", 6)
+    refused(call("demo", "upsample", "-o", "show", "--minutes", "0"), "minutes = 0")
+    assert not Path("show").exists()
+    done = json.loads(call("demo", "upsample", "-o", "show", "--minutes", "0.001", "--json").out)
+    assert files.info(done["old"]).rate == 4000
+    assert files.info(done["restored"]).rate == 16_000
+    assert "<audio" in Path(done["report"]).read_text(encoding="utf-8")
