@@ -1,4 +1,4 @@
-"""The words of upsampling: train, render, evaluate, report, info, demo; wrong ones get one clear sentence and status 2."""
+"""The words of upsampling: train, render, evaluate, report, info, demo; wrong ones get a clear sentence, status 2."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_from_a_folder_to_files_figures_and_a_page(call: Call, sounds: str, tmp_
         (("sounds", "--share", "0", "--batch", "0"), ("--share = 0.0", "--batch = 0")),
         (("sounds", "--start-from", "nowhere"), ("nowhere", "no such folder")),
         (("sounds", "--network", "tfilm"), ("tfilm-unet",)),
-        (("sounds", "--network", "audio-unet", "--size", "4096", "--layers", "8"), ("weights", "memory")),
+        (("sounds", "--network", "audio-unet", "--size", "4096", "--layers", "8"), ("weights", "at most")),
         (("sounds", "--network", "patch-dnn", "--layers", "1"), ("layers = 1",)),
     ],
 )

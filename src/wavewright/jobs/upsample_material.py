@@ -125,8 +125,8 @@ def notes(material: Material) -> list[str]:
     if empty:
         told.append(
             f"{len(empty)} of {len(looked_at)} sounds looked at hold nothing near {material.rate / 2:,.0f} Hz, the "
-            f"first {empty[0][0].path}, nothing above {empty[0][1]:,.0f}: they teach that the top is empty; a lower --rate "
-            "may suit them"
+            f"first {empty[0][0].path}, nothing above {empty[0][1]:,.0f}: they teach that the top is empty; a lower "
+            "--rate may suit them"
         )
     return told
 

@@ -99,7 +99,7 @@ def held_out(upsampler: Upsampler) -> list[Subject]:
 
 def material_of(upsampler: Upsampler) -> Material | None:
     """What the run has learned and held out; None where there is no run, or its sounds are gone."""
-    if upsampler.run is None:
+    if upsampler.run is None or not upsampler.run.info["extra"].get("sources"):
         return None
     try:
         return kept_material(upsampler.run, from_mapping(UpsampleSettings, upsampler.run.settings))
