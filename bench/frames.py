@@ -1,7 +1,7 @@
 """Sound frame by frame: the recipe of "Deep Learning and Sound ~ 02" beside what was learned since, on every figure.
 
-    python bench/frames.py [--steps 3000] [--document-steps 1000] [--count 32] [--seed 0] [--keep FOLDER]
-                           [--only kicks,drums,amen] [--rows mixture,fft] [--drums FOLDER]
+    python bench/frames.py [--steps 3000] [--document-steps 1000] [--count 64] [--seed 0] [--keep FOLDER]
+                           [--only kicks,drums,amen,again] [--rows mixture,fft] [--drums FOLDER]
 
 Three corpora: 250 built-in 808-like kicks (50 of them held out; another --seed makes other kicks), the kicks of a
 folder of drums (bd_*, three times, a third of them held out each time: figures are means over the three; the newer
@@ -11,6 +11,7 @@ deviation added back and without; then a mixture of normal distributions and cod
 steps, draws once, and none of what is drawn is chosen. The document's networks keep their last weights, for its author
 stopped by the error on what was learned, which stands in the table. What they draw is half as long again as the longest
 sound, as their author let them run on. With --keep the runs stay, and `wavewright report RUN` lets one hear them.
+"again" prints what frames alone lose of held-out kicks.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is loaded
 
+from wavewright.audio import files
+from wavewright.data.frame_kinds import frame_kind
+from wavewright.data.frame_scaling import Scaling
 from wavewright.jobs import frame_sampling, generate
 from wavewright.jobs.frame_demo import write_kicks
 from wavewright.jobs.frame_settings import FrameSettings
@@ -172,6 +176,27 @@ def show(name: str, rows: dict[str, Row], against: str) -> None:
         print(f"| {label} | {told} | |", flush=True)
 
 
+def again(seed: int, folder: Path) -> None:
+    """Held-out kicks put together again from their own frames: what is lost before a network has learned anything."""
+    write_kicks(folder, seed=seed)
+    sounds = [files.read(path).samples[0] for path in sorted(folder.iterdir())]
+    held, learned = sounds[::5], [sound for at, sound in enumerate(sounds) if at % 5]
+    judge = Judge(learned, held, RATE, int(np.median([len(one) for one in learned])), len(held))
+    print("\nheld-out kicks put together again | mmd_biased | attack, octaves")
+    for hop in (64, 128, 256):
+        kind = frame_kind("levels", hop, RATE)
+        frames = np.concatenate([kind.analyse(sound) for sound in learned])
+        ways = {"whole": Scaling.of(frames)}
+        ways |= {"64 components": Scaling.of(frames, 64, 0), "weighed": Scaling.of(frames, 64, 0, kind.weights)}
+        for name, scaling in ways.items():
+            made = []
+            for sound in held:
+                kept = scaling.frames(scaling.numbers(kind.analyse(sound)))
+                made.append(kind.synthesiser().push(kept, last=True)[: len(sound)])
+            figures = judge.figures(made)
+            print(f"{hop} samples, {name} | {figures.mmd_biased:.3g} | {figures.attack:.3g}", flush=True)
+
+
 def parted(folder: Path, kicks: list[Path]) -> list[Path]:
     """Copies of the ``kicks``, their names beginning with the number of the fold in which they are held out."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -183,7 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--document-steps", type=int, default=1000)
-    parser.add_argument("--count", type=int, default=32)
+    parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--drums", type=Path, default=Path("../shared/audio/drums"))
     parser.add_argument("--only", default="kicks,drums,amen")
@@ -194,7 +219,9 @@ def main() -> None:
         folder = told.keep or Path(place)
         folder.mkdir(parents=True, exist_ok=True)
         for name in told.only.split(","):
-            if name == "kicks":
+            if name == "again":
+                again(told.seed, folder / "again")
+            elif name == "kicks":
                 sources = [write_kicks(folder / "sounds", seed=told.seed)]
                 show(name, *rows_of(sources, folder / name, told, False, {"held_out": 0.2}))
             elif name == "drums":
