@@ -72,6 +72,7 @@ def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         ("date,a\n2024-01-01,x\n2024-01-02,y\n", [], "has no column of numbers"),
         ("date,a\n2024-01-01,1\n2024-01-01,2\n", [], "rows 2 and 3 have the same date"),
         ("date,a,b\n2024-01-01,1,\n2024-01-02,2,NA\n", [], "series 'b' is all gaps"),
+        ("date,a\n2024-01-01,-999\n", ["--sentinels", "-999"], "series 'a' is all gaps"),
         ("date,a\nsoon,1\n", [], "'soon' in date is no date"),
         ("1,2\n3,4\n", [], "holds values and no names"),
         ("", [], "is empty"),

@@ -104,14 +104,14 @@ class Bridge:
         """
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
-                covariance, weight, error = kept["covariance"], kept["weight"], kept["error"]
+                covariance, weight, doubt = kept["covariance"], kept["weight"], kept["error"]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise RunError(f"{path} cannot be read ({error}): the run is damaged; train again") from error
         shape, classes = covariance.shape, len(EDGES) + 1
         square = len(shape) == 3 and shape[0] == shape[1] and shape[2] % 2 == 1
-        if not square or weight.shape != error.shape or weight.shape[1:] != (classes,):
+        if not square or weight.shape != doubt.shape or weight.shape[1:] != (classes,):
             raise RunError(f"{path} holds no covariance and its weights but {shape} and {weight.shape}; train again")
-        return cls(Process(covariance.astype(np.float32)), weight.astype(np.float32), error.astype(np.float32))
+        return cls(Process(covariance.astype(np.float32)), weight.astype(np.float32), doubt.astype(np.float32))
 
 
 def _at(of: NDArray[np.float32], near: NDArray[np.int64]) -> NDArray[np.float32]:

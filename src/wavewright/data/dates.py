@@ -133,9 +133,12 @@ def refuse_twice(
     if not same.any():
         return
     first, second = sorted(order[np.flatnonzero(same)[0] + np.array([0, 1])].tolist())
+    remedy = "name the columns that tell the series of a long table apart by --keys"
+    if series is not None:
+        remedy = "have such rows averaged by --combine mean"
     what = "the same date" if series is None else "the same date and the same keys"
     raise DataError(
         f"{table}: rows {row(first)} and {row(second)} have {what}, {said(float(times[first]))}"
-        f"{'' if times[first] == times[second] else f' on a grid of {grid.seconds:g} s'}; keep one of them, have such "
-        "rows averaged by --combine mean, or name the columns that tell the series apart by --keys"
+        f"{'' if times[first] == times[second] else f' on a grid of {grid.seconds:g} s'}; keep one of them, or "
+        f"{remedy}"
     )

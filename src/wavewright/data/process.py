@@ -12,7 +12,7 @@ solve the system without ever writing K down (Chan and Ng, "Conjugate Gradient M
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -51,11 +51,12 @@ class Process:
     """
 
     covariance: NDArray[np.float32]
+    _kept: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def lags(self) -> int:
         """How far in time it reaches."""
-        return self.covariance.shape[2] // 2
+        return int(self.covariance.shape[2]) // 2
 
     @classmethod
     def learn(cls, scaled: Series, given: Mask, lags: int = LAGS, *, alike: bool = False) -> Process:
@@ -123,6 +124,8 @@ class Process:
 
         What counting with gaps or cutting the lags made negative of the spectrum is put to zero: no process has that.
         """
+        if length in self._kept:
+            return self._kept[length]
         series = len(self.covariance)
         ring = torch.zeros(series, series, length, dtype=torch.float64)
         ring[:, :, torch.arange(-self.lags, self.lags + 1) % length] = torch.from_numpy(self.covariance).double()
@@ -130,7 +133,10 @@ class Process:
         power, axes = torch.linalg.eigh((spectrum + spectrum.mH) / 2)
         power = power.clamp(min=0)
         pair = [((axes * gain[:, None, :]) @ axes.mH).to(torch.complex64) for gain in (power, 1 / (power + NUGGET))]
-        return pair[0], pair[1]
+        if len(self._kept) > 1:
+            self._kept.clear()
+        self._kept[length] = pair[0], pair[1]
+        return self._kept[length]
 
 
 def _ratio(products: Series, counts: Series, places: NDArray[np.int64]) -> Series:
@@ -148,7 +154,7 @@ def _taper(lags: int) -> Series:
 def _through(filter_: Tensor, x: Tensor, length: int) -> Tensor:
     """``x`` (batch, series, time) through a filter (frequency, series, series)."""
     spectrum = torch.fft.rfft(x, length).permute(2, 1, 0)  # (frequency, series, batch)
-    return torch.fft.irfft((filter_ @ spectrum).permute(2, 1, 0), length)[..., : x.shape[-1]]
+    return torch.as_tensor(torch.fft.irfft((filter_ @ spectrum).permute(2, 1, 0), length)[..., : x.shape[-1]])
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ from wavewright.errors import DataError, SettingsError
 from wavewright.settings import checked, did_you_mean, setting
 
 COUNTERS = ("", "#", "no", "nr", "id", "index", "row", "unnamed: 0")
+COMBINED = ("none", "mean", "sum")
 LARGEST = 500_000_000
 """Values, series by times, that a table may hold: 4 GB of them."""
 PENDING = 1 << 22
@@ -47,7 +48,7 @@ class TableSettings:
     keys: tuple[str, ...] = setting((), "columns that name the series: the table is long, a row for each value")
     value: str = setting("", "the column of a long table that holds the values")
     combine: str = setting(
-        "", "rows of a long table with the same keys and date become one; absent: refused", choices=("", "mean", "sum")
+        "none", "rows of a long table with the same keys and date become one; none: refused", choices=COMBINED
     )
     least_given: int = setting(0, "series of a long table with fewer values than this are left out", low=0)
     sentinels: tuple[str, ...] = setting((), "further texts or numbers that mean nothing is known, such as -999")
@@ -125,7 +126,7 @@ def read(path: Path, settings: TableSettings = TableSettings(), *, step: float =
     table = reader.long(step) if settings.keys else reader.wide(step)
     if not table.names:
         raise DataError(f"table {path} has no column of numbers; a series is a column of numbers, gaps allowed")
-    bare = [name for name, known in zip(table.names, table.given.any(axis=1).tolist(), strict=True) if not known]
+    bare = [name for name, known in zip(table.names, table.given, strict=True) if not known.any()]
     if bare and not empty:
         remedy = "take its rows out" if settings.keys else "leave it out by naming the others with --columns"
         raise DataError(f"table {path}: series {bare[0]!r} is all gaps, nothing can be learned of it; {remedy}")
@@ -218,7 +219,7 @@ class _Reader:
     def long(self, step: float) -> Table:
         """A row for each value, its series named by keys."""
         keys: dict[str, int] = {}
-        rows, count, combined = _Long(self.settings.combine), 0, bool(self.settings.combine)
+        rows, count, combined = _Long(self.settings.combine), 0, self.settings.combine != "none"
         wanted = [*self.settings.keys, self.settings.value, *self.when]
         for chunk in table_columns.chunks(self.path, list(dict.fromkeys(wanted)), self.names, self.dialect):
             moments, inside = self._moments(chunk, count)
@@ -308,13 +309,13 @@ class _Long:
 
     def add(self, series: Rows, times: Values, values: Values, place: Rows) -> None:
         """More rows. While combining, the last of the four counts how many values are in a sum."""
-        if self.combine:
+        if self.combine != "none":
             known = ~np.isnan(values)
             series, times, values, place = series[known], times[known], values[known], np.ones(known.sum(), np.int64)
         self.parts.append((series, times, values, place))
         self.count += len(series)
         self.fresh += len(series)
-        if self.combine and self.fresh > PENDING:
+        if self.combine != "none" and self.fresh > PENDING:
             self._gather()
 
     def _gather(self) -> None:
@@ -338,7 +339,7 @@ class _Long:
 
     def all(self) -> tuple[Rows, Values, Values, Rows]:
         """Series, times, values and rows of the file; where rows were combined there is no such row."""
-        if not self.combine:
+        if self.combine == "none":
             return self._joined()
         self._gather()
         series, times, values, counts = self._joined()

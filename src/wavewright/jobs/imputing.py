@@ -136,7 +136,7 @@ def render(imputer: Imputer, path: Path, output: Path, *, grid: bool = False, fo
     atomic.refuse_existing(output, force=force)
     if output.exists() and path.exists() and output.samefile(path):
         raise OutputError(f"output {output} is the input itself; name another file")
-    grid = grid or bool(imputer.settings.table.combine)
+    grid = grid or imputer.settings.table.combine != "none"
     wanted = ".csv" if grid else path.suffix.lower()
     if output.suffix.lower() != wanted:
         why = "a grid is written as text" if grid else f"as {path.name} is, so that nothing else changes"
