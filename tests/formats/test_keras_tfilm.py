@@ -16,7 +16,6 @@ from wavewright.formats import keras_tfilm
 from wavewright.nets.audio_unet import AudioUNet, AudioUNetConfig
 from wavewright.nets.tfilm import TFiLM
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 """Of Keras 3.15 on torch beside numpy 2.4, whenever it makes an array of a tensor."""
 
