@@ -30,8 +30,11 @@ import numpy as np
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is loaded
 
 from wavewright.audio import files
+from wavewright.audio.recording import FloatArray
+from wavewright.audio.tempo import tempo_of
 from wavewright.data.frame_kinds import frame_kind
 from wavewright.data.frame_scaling import Scaling
+from wavewright.errors import DataError
 from wavewright.jobs import frame_sampling, generate
 from wavewright.jobs.frame_demo import write_kicks
 from wavewright.jobs.frame_settings import FrameSettings
@@ -55,12 +58,14 @@ RUNS_ON = 1.5
 @dataclass(frozen=True)
 class Row:
     """What is known of one row: its figures, what the network missed of what it learned (mean square, or nats), the
-    seconds of one core that training and a minute of sound took."""
+    seconds of one core that training and a minute of sound took, and the share of loops within 1 % of the tempo learned
+    (half and double count)."""
 
     figures: Figures
     missed: float
     training: float
     a_minute: float
+    in_time: float
 
     @classmethod
     def mean(cls, rows: list[Row]) -> Row:
@@ -68,7 +73,7 @@ class Row:
         figures = {
             one.name: float(np.mean([getattr(row.figures, one.name) for row in rows])) for one in fields(Figures)
         }
-        rest = ([getattr(row, name) for row in rows] for name in ("missed", "training", "a_minute"))
+        rest = ([getattr(row, name) for row in rows] for name in ("missed", "training", "a_minute", "in_time"))
         return cls(Figures(**figures), *(float(np.mean(values)) for values in rest))
 
 
@@ -122,6 +127,19 @@ def asked(row: str, opened: OpenFrames, count: int, denormalize: bool, seconds: 
     return settings
 
 
+def in_time(made: list[FloatArray], opened: OpenFrames) -> float:
+    """The share of new loops whose tempo is that of the first one learned."""
+    learned = tempo_of(opened.material.sound(opened.material.learned[0]), opened.rate)
+    found = []
+    for sound in made:
+        try:
+            octaves = np.log2(tempo_of(sound, opened.rate) / learned)
+        except DataError:
+            octaves = 0.5
+        found.append(abs(octaves - round(octaves)) < np.log2(1.01))
+    return float(np.mean(found))
+
+
 def rows_of(
     sources: list[Path], folder: Path, told: argparse.Namespace, loop: bool, held: dict[str, object]
 ) -> tuple[dict[str, Row], str]:
@@ -150,10 +168,12 @@ def rows_of(
         a_minute = 60 * (time.process_time() - began) / (sum(len(one.sound) for one in drawn) / opened.rate)
         made = [one.sound for one in drawn]
         found = judge.judge(made)
-        rows[row] = Row(found.new, missed(run, plain.network), took, a_minute)
+        rows[row] = Row(
+            found.new, missed(run, plain.network), took, a_minute, in_time(made, opened) if loop else float("nan")
+        )
     assert judge is not None
     floors = {"real sounds": found.ordinary, "Gaussian": found.gaussian, "grains": found.grains}
-    nothing = (float("nan"),) * 3
+    nothing = (float("nan"),) * 4
     return rows | {name: Row(figures, *nothing) for name, figures in floors.items()}, judge.reference
 
 
@@ -170,8 +190,11 @@ def show(name: str, rows: dict[str, Row], against: str) -> None:
         ("missed of what was learned", "missed"),
         ("training, s of one core", "training"),
         ("a minute of sound, s", "a_minute"),
+        ("share in time", "in_time"),
     ):
         values = [getattr(row, part) for row in rows.values()]
+        if not np.isfinite(values).any():
+            continue
         told = " | ".join(f"{value:.3g}" if np.isfinite(value) else "" for value in values)
         print(f"| {label} | {told} | |", flush=True)
 

@@ -231,13 +231,15 @@ def _draw_all(
 
 
 def _finished(opened: OpenFrames, wanted: FrameRequest, sound: tuple[int, int], made: Made) -> Drawn:
-    """One sound, cut where it is over if no length was asked for; a whole one-shot brought down to the loudest one
-    learned, all else held within full scale; in 16 bits, as it will be written."""
+    """One sound, cut where it is over if no length was asked for, in 16 bits as it will be written.
+
+    What follows from nothing before it is brought down to the loudest sound learned, all else held within full scale.
+    """
     number, attempt = sound
     audio = made.sound
     if wanted.open_end and made.over is not None:
         audio = audio[: max(1, round(made.over * opened.rate))]
-    if wanted.open_end and not wanted.drawing.seeds:
+    if not wanted.drawing.seeds and (wanted.open_end or wanted.drawing.chance is not None):
         loudest = min(1.0, opened.reference.peak)
         audio = audio * np.float32(loudest / max(loudest, float(np.abs(audio).max(initial=0.0))))
     beyond = int((np.abs(audio) > 1).sum())
