@@ -24,6 +24,7 @@ from wavewright.jobs.upsample_settings import DEGRADATIONS, UpsampleSettings, lo
 from wavewright.jobs.upsampling import open_upsampler
 from wavewright.train import model_file
 from wavewright.train.progress import Silent
+from wavewright.train.run import RunFolder
 from wavewright.train.settings import with_budget
 
 
@@ -169,7 +170,7 @@ def test_a_run_goes_on_from_other_weights_and_stands_alone(corpus: Path, tmp_pat
     task = begun(sources, tmp_path / "second", told).task
     for name, value in model_file.load(first / "model.safetensors").weights.items():
         assert torch.equal(dict(task.network.state_dict())[name], value)
-    upsample.learn(upsample.Begun(upsample.RunFolder.open(tmp_path / "second"), task), told, Silent())
+    upsample.learn(upsample.Begun(RunFolder.open(tmp_path / "second"), task), told, Silent())
     shutil.rmtree(first)
     longer = replace(told, train=replace(told.train, steps=3))
     assert upsample.resume(tmp_path / "second", longer, Silent()).step == 3
@@ -190,7 +191,7 @@ def test_other_weights_must_fit(tmp_path: Path) -> None:
 
 
 def test_a_share_of_the_patches_is_the_same_one_in_every_epoch() -> None:
-    track = np.arange(20_000, dtype=np.float32)[np.newaxis] / 20_000
+    track = (np.arange(20_000)[np.newaxis] / 20_000).astype(np.float32)
 
     def patches(share: float) -> DegradedPatches:
         return DegradedPatches(

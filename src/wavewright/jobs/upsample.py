@@ -284,9 +284,7 @@ def begin(
     if start is not None:
         transfer.model_of(start)
     rate = rate_of(sources, settings)
-    new_network(
-        settings, rate, low_rate_of(settings, rate), start
-    )  # refused now where it cannot be, and not after hours
+    new_network(settings, rate, low_rate_of(settings, rate), start)  # refused now where it cannot be
     with staged(folder) as place:
         material = prepare(sources, place, settings, progress)
         reporter.say(
