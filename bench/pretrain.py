@@ -42,16 +42,16 @@ CARD = """# {name}
 - **From, to**: what a recording keeps at {low_rate} Hz (up to {low_half} Hz) to {rate} Hz. What the file holds already
   stays its own; the network writes above it alone.
 - **Network**: `{network}`, {weights:,} weights in half precision, {megabytes:.1f} MB.
-- **Learned from**: {hours:.2f} hours of read speech by {speakers}, all of it CC0 (the datasets voice-kathleen,
-  voice-flemishguy, voice-kerstin and voice-nathalie of the project Rhasspy). A recording of a lower rate teaches as far
-  up as it goes.
+- **Learned from**: {hours:.2f} hours of read speech by {speakers},
+  all of it CC0 (datasets voice-NAME of the project Rhasspy). A recording of a lower rate teaches as far up as it goes.
 - **Licence**: that of this package; the recordings are CC0.
 
 The command, where `speech/train` and `voices` are those recordings:
 
     {command}
 
-It took {minutes:.0f} minutes on one core of a processor, {steps:,} steps, its weights in {precision}.
+It took {minutes:.0f} minutes on one core of a processor, with arithmetic in {precision}; its best weights
+are those after {steps:,} steps.
 
 ## Measured
 

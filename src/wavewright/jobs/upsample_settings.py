@@ -64,7 +64,7 @@ class UpsampleSettings:
     allow_upsampled: bool = setting(False, "use files below the full rate too; they teach as far up as they go")
     start_from: str | None = setting(None, "a run of the same network whose weights are where this one begins")
     batch: int | None = setting(None, "patches a step, for each process; absent: what suits the network", low=1)
-    train: TrainSettings = field(default_factory=lambda: TrainSettings(optimizer="adam", learning_rate=1e-3))
+    train: TrainSettings = field(default_factory=lambda: TrainSettings(optimizer="adam", learning_rate=2e-3))
 
 
 def starting_from(folder: Path) -> UpsampleSettings:
