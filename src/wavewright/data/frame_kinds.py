@@ -265,7 +265,8 @@ class LevelFrames:
         self.hop, self.n_fft = hop, _FINE * hop
         self.size = self.n_fft // 2 + 1
         hz = np.arange(self.size) * rate / self.n_fft
-        self.weights = np.asarray(1 / (1 + hz / 700.0), np.float32)  # the slope of 2595 log10(1 + f / 700)
+        # squares count in proportion to the slope of 2595 log10(1 + f / 700)
+        self.weights = np.asarray(1 / np.sqrt(1 + hz / 700.0), np.float32)
         self._scale = 4 / self.n_fft  # a sine of full scale reads about 1
 
     def analyse(self, x: FloatArray) -> FloatArray:

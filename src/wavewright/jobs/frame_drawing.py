@@ -127,6 +127,8 @@ class Blocks:
             drawing.controls_of(number, dice) for (number, _), dice in zip(sounds, self._dice, strict=True)
         ]
         self._seeds = [drawing.seed_of(number) for number, _ in sounds]
+        # a sound's last frame, where frames are centred on their samples, lies at its end already
+        self._late = 1 if drawing.cutting.kind.overlap > 1 else 0
         self._bar = -1
         self._drawn = np.zeros((len(sounds), 0), np.float32)
         self.over = np.full(len(sounds), -1)
@@ -194,7 +196,7 @@ class Blocks:
             Dice(uniform, normal, noise), drawing.temperature(number), denormalise=drawing.asked.denormalize
         )
         if drawing.ends and not drawing.asked.past_end and number >= SHORTEST:
-            self.over[over & (self.over < 0)] = number
+            self.over[over & (self.over < 0)] = number - self._late
         ended = self.over >= 0
         return np.where(ended[:, None], self._silence, frame).astype(np.float32)
 
