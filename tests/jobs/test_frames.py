@@ -17,6 +17,7 @@ from generator_runs import RATE, tones
 from wavewright.audio import files
 from wavewright.audio.recording import Recording
 from wavewright.cli.main import run as command
+from wavewright.engine.frame_sampler import FrameSampler
 from wavewright.errors import DataError, OutputError, SettingsError
 from wavewright.jobs import drawing, frame_sampling, generate, generate_judge
 from wavewright.jobs.frame_demo import break_settings, kicks_settings, write_kicks
@@ -184,6 +185,22 @@ def test_one_shots_are_no_louder_than_the_loudest_learned_and_in_16_bits(
     for sound in drawn(deaf, count=4):
         assert np.abs(sound).max() == pytest.approx(deaf.reference.peak, abs=2e-4)
         assert np.array_equal(sound * 32_768, np.rint(sound * 32_768))
+
+
+@pytest.mark.parametrize(("name", "frames"), [("deaf", 8), ("opened", 9)])
+def test_a_sound_ends_at_the_last_frame_where_that_is_centred_on_its_end(
+    name: str, frames: int, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: OpenFrames = request.getfixturevalue(name)
+    plain = FrameSampler.draw
+
+    def draw(sampler: FrameSampler, *told: object, **more: object) -> tuple[np.ndarray, np.ndarray]:
+        frame, over = plain(sampler, *told, **more)  # type: ignore[arg-type]
+        return frame, np.full_like(over, sampler.at == 10)  # the tenth has been drawn
+
+    monkeypatch.setattr(FrameSampler, "draw", draw)
+    (sound,) = drawn(opened)
+    assert len(sound) == frames * 32
 
 
 def test_past_its_end_a_sound_goes_on_as_long_as_asked(opened: OpenFrames) -> None:
