@@ -29,10 +29,12 @@ from digit_recogniser import Matrix, Recogniser, share_right
 from wavewright.audio import files
 from wavewright.audio.recording import Recording
 from wavewright.data.controls import BETWEEN
-from wavewright.jobs import generate, generate_judge, sampling
-from wavewright.jobs.generate_settings import SampleSettings, settings_for
-from wavewright.jobs.generator import OpenGenerator, open_generator
-from wavewright.jobs.sample_request import request
+from wavewright.jobs.generate import judge as generate_judge
+from wavewright.jobs.generate import sampling
+from wavewright.jobs.generate import training as generate
+from wavewright.jobs.generate.generator import OpenGenerator, open_generator
+from wavewright.jobs.generate.sample_request import request
+from wavewright.jobs.generate.settings import SampleSettings, settings_for
 from wavewright.train import model_file
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget

@@ -23,8 +23,8 @@ from wavewright.audio.music import riff
 from wavewright.engine.player import Player
 from wavewright.errors import ModelFileError
 from wavewright.formats.nam_metadata import NamMetadata
-from wavewright.jobs import exporting
-from wavewright.jobs.twin import Twin, open_twin
+from wavewright.jobs.emulate import exporting
+from wavewright.jobs.emulate.twin import Twin, open_twin
 from wavewright.nets.contract import Network
 from wavewright.nets.registry import build
 from wavewright.nets.slimmable import Slimmable

@@ -35,11 +35,12 @@ from wavewright.audio.tempo import tempo_of
 from wavewright.data.frame_kinds import frame_kind
 from wavewright.data.frame_scaling import Scaling
 from wavewright.errors import DataError
-from wavewright.jobs import frame_sampling, generate
-from wavewright.jobs.frame_demo import write_kicks
-from wavewright.jobs.frame_settings import FrameSettings
-from wavewright.jobs.generate_settings import GenerateSettings, SampleSettings, settings_for
-from wavewright.jobs.generator import OpenFrames, open_generator
+from wavewright.jobs.frames import sampling as frame_sampling
+from wavewright.jobs.frames.demo import write_kicks
+from wavewright.jobs.frames.settings import FrameSettings
+from wavewright.jobs.generate import training as generate
+from wavewright.jobs.generate.generator import OpenFrames, open_generator
+from wavewright.jobs.generate.settings import GenerateSettings, SampleSettings, settings_for
 from wavewright.metrics.judgement import MEANING, Figures, Judge
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget

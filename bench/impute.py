@@ -29,10 +29,12 @@ from wavewright.cli.console import table as printed
 from wavewright.data import masks, tables
 from wavewright.data.masks import Mask
 from wavewright.data.tables import Table
-from wavewright.jobs import impute, impute_judge, imputing
-from wavewright.jobs.impute_judge import BLOCK, HIDDEN, SHARES, SIMPLE, Score
-from wavewright.jobs.impute_settings import ImputeSettings
-from wavewright.jobs.imputing import Imputer
+from wavewright.jobs.impute import imputing
+from wavewright.jobs.impute import judge as impute_judge
+from wavewright.jobs.impute import training as impute
+from wavewright.jobs.impute.imputing import Imputer
+from wavewright.jobs.impute.judge import BLOCK, HIDDEN, SHARES, SIMPLE, Score
+from wavewright.jobs.impute.settings import ImputeSettings
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget
 

@@ -19,9 +19,10 @@ import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is loaded
 
-from wavewright.jobs import generate, generate_judge
-from wavewright.jobs.generate_settings import GenerateSettings
-from wavewright.jobs.generator import open_generator
+from wavewright.jobs.generate import judge as generate_judge
+from wavewright.jobs.generate import training as generate
+from wavewright.jobs.generate.generator import open_generator
+from wavewright.jobs.generate.settings import GenerateSettings
 from wavewright.report.generated import COPY
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget

@@ -23,9 +23,10 @@ from wavewright.audio.devices import LowPass
 from wavewright.audio.recording import FloatArray, Recording
 from wavewright.data.signal_settings import SignalSettings
 from wavewright.data.training_signal import compose
-from wavewright.jobs import emulate, pairs
-from wavewright.jobs import twin as twins
-from wavewright.jobs.settings import EmulateSettings
+from wavewright.jobs.emulate import pairs
+from wavewright.jobs.emulate import training as emulate
+from wavewright.jobs.emulate import twin as twins
+from wavewright.jobs.emulate.settings import EmulateSettings
 from wavewright.nets.knob_wavenet import KnobWaveNet
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget

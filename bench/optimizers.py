@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from wavewright.cli.console import table
-from wavewright.jobs import emulate, twin
-from wavewright.jobs.settings import EmulateSettings
+from wavewright.jobs.emulate import training as emulate
+from wavewright.jobs.emulate import twin
+from wavewright.jobs.emulate.settings import EmulateSettings
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget
 

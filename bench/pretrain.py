@@ -2,8 +2,8 @@
 
     python bench/pretrain.py NAME RUN [--audio ../shared/audio] [--threads 1] [--minutes TRAINED]
 
-NAME is one of `wavewright.jobs.pretrained.NAMES`. The weights are written in half precision; what is measured is what
-was written. Measured are the sounds that the run held out and speech/valid, which no run was given, at most
+NAME is one of `wavewright.jobs.upsample.pretrained.NAMES`. The weights are written in half precision; what is measured
+is what was written. Measured are the sounds that the run held out and speech/valid, which no run was given, at most
 `--seconds` of each speaker, each degraded in several ways; beside them what needs no network.
 """
 
@@ -25,9 +25,9 @@ from wavewright import atomic
 from wavewright.audio import files
 from wavewright.audio.degradation import KINDS, Degradation
 from wavewright.audio.resample import resample
-from wavewright.jobs import pretrained
-from wavewright.jobs.upsample_judge import Figures, ways_of
-from wavewright.jobs.upsampling import Upsampler, open_upsampler
+from wavewright.jobs.upsample import pretrained
+from wavewright.jobs.upsample.judge import Figures, ways_of
+from wavewright.jobs.upsample.upsampling import Upsampler, open_upsampler
 from wavewright.train import model_file
 from wavewright.train.run import RunFolder
 

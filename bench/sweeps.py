@@ -40,8 +40,9 @@ from wavewright.audio.resample import resample
 from wavewright.audio.signals import saw_sweep, sine_sweep, square_sweep
 from wavewright.data.signal_settings import SignalSettings
 from wavewright.data.training_signal import compose
-from wavewright.jobs import emulate, twin
-from wavewright.jobs.settings import EmulateSettings, settings_for
+from wavewright.jobs.emulate import training as emulate
+from wavewright.jobs.emulate import twin
+from wavewright.jobs.emulate.settings import EmulateSettings, settings_for
 from wavewright.jobs.trained import trained_network
 from wavewright.metrics.waveform import ErrorSums
 from wavewright.nets.names import NETWORK_NAMES

@@ -35,8 +35,10 @@ from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
 from wavewright.audio.resample import resample
 from wavewright.data.degrade import degradation_of
-from wavewright.jobs import upsample, upsample_judge, upsampling
-from wavewright.jobs.upsample_settings import DEGRADATIONS, UpsampleSettings, low_rate_of
+from wavewright.jobs.upsample import judge as upsample_judge
+from wavewright.jobs.upsample import training as upsample
+from wavewright.jobs.upsample import upsampling
+from wavewright.jobs.upsample.settings import DEGRADATIONS, UpsampleSettings, low_rate_of
 from wavewright.nets.contract import Network
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wavewright.cli.main import run
-from wavewright.jobs import impute_demo
+from wavewright.jobs.impute import demo as impute_demo
 
 TINY = [
     "--steps",

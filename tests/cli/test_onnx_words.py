@@ -16,7 +16,7 @@ from wavewright.audio.recording import Recording
 from wavewright.cli.main import run
 from wavewright.formats import nam, onnx_export
 from wavewright.formats.nam_metadata import NamMetadata
-from wavewright.jobs.pairs import Knob
+from wavewright.jobs.emulate.pairs import Knob
 from wavewright.nets.registry import build
 
 pytest.importorskip("onnx", reason="ONNX files need pip install 'wavewright[onnx]'")

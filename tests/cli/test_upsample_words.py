@@ -15,8 +15,8 @@ from wavewright.audio.degradation import Degradation, lowered
 from wavewright.audio.music import riff
 from wavewright.audio.recording import Recording
 from wavewright.cli.main import run
-from wavewright.jobs import upsample_demo
-from wavewright.jobs.upsample_settings import UpsampleSettings
+from wavewright.jobs.upsample import demo as upsample_demo
+from wavewright.jobs.upsample.settings import UpsampleSettings
 
 RATE = 8000
 SMALL = ("--size", "8", "--layers", "1", "--batch", "2", "--patch", "1024", "--threads", "1", "--steps", "2")

@@ -11,7 +11,7 @@ from wavewright.audio.music import drum_loop
 from wavewright.data.frame_kinds import FRAME_KINDS, frame_kind, lossless
 from wavewright.data.frames import count_of, cut
 from wavewright.errors import SettingsError
-from wavewright.jobs import frame_settings
+from wavewright.jobs.frames import settings as frame_settings
 
 RATE = 8000
 LOSSLESS = ("mdct", "raw", "fft")

@@ -13,7 +13,7 @@ from torch import Tensor
 from wavewright.engine import fused_gru, gru_kernels
 from wavewright.engine.fused_gru import prepare, supports, valid_forward
 from wavewright.errors import SettingsError
-from wavewright.jobs import emulate
+from wavewright.jobs.emulate import training as emulate
 from wavewright.nets.channels import Channels, ChannelsConfig
 from wavewright.nets.recurrent import GRU, LSTM, RecurrentConfig
 from wavewright.nets.registry import config_of

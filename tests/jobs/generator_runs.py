@@ -8,8 +8,8 @@ import numpy as np
 
 from wavewright.audio import files
 from wavewright.audio.recording import Recording
-from wavewright.jobs import generate
-from wavewright.jobs.generate_settings import GenerateSettings
+from wavewright.jobs.generate import training as generate
+from wavewright.jobs.generate.settings import GenerateSettings
 from wavewright.train.progress import Silent
 from wavewright.train.settings import TrainSettings
 

@@ -8,7 +8,7 @@ import pytest
 
 from wavewright.audio import files
 from wavewright.errors import RunError
-from wavewright.jobs import demo, twin
+from wavewright.jobs.emulate import demo, twin
 from wavewright.train.progress import Silent
 
 

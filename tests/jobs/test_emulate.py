@@ -18,8 +18,9 @@ from wavewright.audio.recording import Recording
 from wavewright.data.signal_settings import SignalSettings
 from wavewright.data.training_signal import compose
 from wavewright.errors import DataError, ModelFileError, OutputError, PairError, RunError, SettingsError
-from wavewright.jobs import emulate, twin
-from wavewright.jobs.settings import EmulateSettings
+from wavewright.jobs.emulate import training as emulate
+from wavewright.jobs.emulate import twin
+from wavewright.jobs.emulate.settings import EmulateSettings
 from wavewright.nets.contract import Network, State
 from wavewright.nets.names import NETWORK_NAMES
 from wavewright.train.progress import Silent

@@ -16,7 +16,7 @@ from wavewright.audio.recording import Recording
 from wavewright.cli import export, info
 from wavewright.errors import ModelFileError, OutputError, SettingsError
 from wavewright.formats import aidax, nam, rtneural
-from wavewright.jobs import exporting, packing, playing, twin
+from wavewright.jobs.emulate import exporting, packing, playing, twin
 from wavewright.nets.registry import build
 from wavewright.nets.slimmable import Slimmable
 

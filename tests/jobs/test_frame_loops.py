@@ -12,11 +12,13 @@ from wavewright.audio import files
 from wavewright.audio.music import drum_loop
 from wavewright.audio.recording import Recording
 from wavewright.errors import DataError, SettingsError
-from wavewright.jobs import frame_loops, generate, generate_judge
-from wavewright.jobs.frame_material import FrameMaterial, fitted
-from wavewright.jobs.frame_settings import FrameSettings
-from wavewright.jobs.generate_settings import GenerateSettings
-from wavewright.jobs.generator import OpenFrames, open_generator
+from wavewright.jobs.frames import loops as frame_loops
+from wavewright.jobs.frames.material import FrameMaterial, fitted
+from wavewright.jobs.frames.settings import FrameSettings
+from wavewright.jobs.generate import judge as generate_judge
+from wavewright.jobs.generate import training as generate
+from wavewright.jobs.generate.generator import OpenFrames, open_generator
+from wavewright.jobs.generate.settings import GenerateSettings
 from wavewright.jobs.material import prepare
 from wavewright.train.progress import Silent
 from wavewright.train.settings import TrainSettings

@@ -19,13 +19,16 @@ from wavewright.audio.recording import Recording
 from wavewright.cli.main import run as command
 from wavewright.engine.frame_sampler import FrameSampler
 from wavewright.errors import DataError, OutputError, SettingsError
-from wavewright.jobs import drawing, frame_sampling, generate, generate_judge
-from wavewright.jobs.frame_demo import break_settings, kicks_settings, write_kicks
-from wavewright.jobs.frame_judge import FramePrediction
-from wavewright.jobs.frame_settings import FrameSettings, one_shots
-from wavewright.jobs.frame_task import FrameTask
-from wavewright.jobs.generate_settings import GenerateSettings, SampleSettings, settings_for
-from wavewright.jobs.generator import OpenFrames, describe, open_generator
+from wavewright.jobs.frames import sampling as frame_sampling
+from wavewright.jobs.frames.demo import break_settings, kicks_settings, write_kicks
+from wavewright.jobs.frames.judge import FramePrediction
+from wavewright.jobs.frames.settings import FrameSettings, one_shots
+from wavewright.jobs.frames.task import FrameTask
+from wavewright.jobs.generate import drawing
+from wavewright.jobs.generate import judge as generate_judge
+from wavewright.jobs.generate import training as generate
+from wavewright.jobs.generate.generator import OpenFrames, describe, open_generator
+from wavewright.jobs.generate.settings import GenerateSettings, SampleSettings, settings_for
 from wavewright.train.progress import Silent
 from wavewright.train.settings import TrainSettings
 

@@ -18,9 +18,9 @@ from wavewright.audio import files
 from wavewright.audio.recording import Recording
 from wavewright.data.store import Store
 from wavewright.errors import AudioFileError, DataError, RunError, SettingsError
-from wavewright.jobs import generate
-from wavewright.jobs.generate_settings import temperature_points
-from wavewright.jobs.generator import describe, open_generator
+from wavewright.jobs.generate import training as generate
+from wavewright.jobs.generate.generator import describe, open_generator
+from wavewright.jobs.generate.settings import temperature_points
 from wavewright.nets.sample_wavenet import SampleWaveNet
 from wavewright.train.progress import Silent
 from wavewright.train.run import RunFolder

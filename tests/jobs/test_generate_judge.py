@@ -14,8 +14,8 @@ from wavewright.audio import files
 from wavewright.audio.recording import Recording
 from wavewright.cli.main import run as command
 from wavewright.errors import DataError
-from wavewright.jobs import generate_judge
-from wavewright.jobs.generator import OpenGenerator, open_generator
+from wavewright.jobs.generate import judge as generate_judge
+from wavewright.jobs.generate.generator import OpenGenerator, open_generator
 
 
 @pytest.fixture(scope="module")

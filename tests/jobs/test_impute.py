@@ -12,8 +12,11 @@ import torch
 from wavewright.data import tables
 from wavewright.data.tables import TableSettings
 from wavewright.errors import DataError, OutputError, RunError, SettingsError
-from wavewright.jobs import impute, impute_judge, impute_report, imputing
-from wavewright.jobs.impute_settings import ImputeSettings
+from wavewright.jobs.impute import imputing
+from wavewright.jobs.impute import judge as impute_judge
+from wavewright.jobs.impute import report as impute_report
+from wavewright.jobs.impute import training as impute
+from wavewright.jobs.impute.settings import ImputeSettings
 from wavewright.train import model_file
 from wavewright.train.progress import Silent
 from wavewright.train.settings import TrainSettings

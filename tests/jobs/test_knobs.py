@@ -20,8 +20,9 @@ from wavewright.cli.main import run as command
 from wavewright.engine.automation import Controls, Track, still
 from wavewright.engine.driven import DrivenPlayer
 from wavewright.errors import DataError, PairError, SettingsError
-from wavewright.jobs import emulate, pairs, playing, takes, twin
-from wavewright.jobs.settings import EmulateSettings
+from wavewright.jobs.emulate import pairs, playing, takes, twin
+from wavewright.jobs.emulate import training as emulate
+from wavewright.jobs.emulate.settings import EmulateSettings
 from wavewright.nets import standing
 from wavewright.nets.contract import Network
 from wavewright.nets.registry import from_config

@@ -15,10 +15,10 @@ from wavewright.cli.main import run as command
 from wavewright.data.corpus import Corpus
 from wavewright.data.mosaic_settings import MosaicSettings
 from wavewright.errors import DataError, OutputError, RunError
-from wavewright.jobs import generate
-from wavewright.jobs.frame_settings import FrameSettings
-from wavewright.jobs.generate_settings import GenerateSettings
-from wavewright.jobs.mosaic import generated, mosaic
+from wavewright.jobs.frames.settings import FrameSettings
+from wavewright.jobs.generate import training as generate
+from wavewright.jobs.generate.mosaic import generated, mosaic
+from wavewright.jobs.generate.settings import GenerateSettings
 from wavewright.train.progress import Silent
 from wavewright.train.settings import TrainSettings
 

@@ -14,8 +14,9 @@ from wavewright.audio.music import riff
 from wavewright.audio.recording import Recording
 from wavewright.engine.player import Player
 from wavewright.formats import onnx_import
-from wavewright.jobs import emulate, exporting, pairs, twin
-from wavewright.jobs.settings import EmulateSettings
+from wavewright.jobs.emulate import exporting, pairs, twin
+from wavewright.jobs.emulate import training as emulate
+from wavewright.jobs.emulate.settings import EmulateSettings
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget
 

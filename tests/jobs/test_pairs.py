@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from wavewright.engine.automation import Controls, Track
 from wavewright.errors import DataError, SettingsError
-from wavewright.jobs import pairs
-from wavewright.jobs.knobs import controls_for, read_automation
-from wavewright.jobs.pairs import Knob
+from wavewright.jobs.emulate import pairs
+from wavewright.jobs.emulate.knobs import controls_for, read_automation
+from wavewright.jobs.emulate.pairs import Knob
 
 GAIN, TONE = Knob("gain", 0.0, 10.0), Knob("tone", -1.0, 1.0)
 NAMES = st.lists(st.sampled_from(["gain", "tone", "Bass-2", "mid_x", "p"]), min_size=1, max_size=4, unique=True)

@@ -15,8 +15,8 @@ from wavewright.audio.recording import Recording
 from wavewright.engine.player import Player
 from wavewright.errors import ModelFileError, RunError
 from wavewright.formats import nam
-from wavewright.jobs import playing, twin
-from wavewright.jobs.settings import JOB
+from wavewright.jobs.emulate import playing, twin
+from wavewright.jobs.emulate.settings import JOB
 from wavewright.nets import registry
 from wavewright.nets.plain import PlainNetwork
 from wavewright.train import model_file

@@ -16,9 +16,9 @@ from generator_runs import RATE, SIZES, trained
 from wavewright.audio import files
 from wavewright.audio.recording import Recording
 from wavewright.errors import DataError, OutputError, SettingsError
-from wavewright.jobs import sample_request, sampling
-from wavewright.jobs.generate_settings import SampleSettings
-from wavewright.jobs.generator import OpenGenerator, open_generator
+from wavewright.jobs.generate import sample_request, sampling
+from wavewright.jobs.generate.generator import OpenGenerator, open_generator
+from wavewright.jobs.generate.settings import SampleSettings
 from wavewright.nets.sample_wavenet import SampleWaveNet
 
 PLAIN = SampleSettings(seconds=0.1, redraw=0)

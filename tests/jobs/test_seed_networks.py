@@ -15,8 +15,9 @@ from wavewright.audio.devices import LowPass
 from wavewright.audio.recording import Recording
 from wavewright.cli.main import run as command
 from wavewright.errors import SettingsError
-from wavewright.jobs import emulate, takes, twin, twin_table
-from wavewright.jobs.settings import EmulateSettings, settings_for
+from wavewright.jobs.emulate import takes, twin, twin_table
+from wavewright.jobs.emulate import training as emulate
+from wavewright.jobs.emulate.settings import EmulateSettings, settings_for
 from wavewright.nets.contract import Network
 from wavewright.train import memory
 from wavewright.train.progress import Silent

@@ -15,8 +15,9 @@ from wavewright.audio.recording import Recording
 from wavewright.audio.signals import noise_ramp
 from wavewright.errors import ModelFileError
 from wavewright.formats import nam
-from wavewright.jobs import emulate, playing, twin
-from wavewright.jobs.settings import EmulateSettings
+from wavewright.jobs.emulate import playing, twin
+from wavewright.jobs.emulate import training as emulate
+from wavewright.jobs.emulate.settings import EmulateSettings
 from wavewright.losses import Loss
 from wavewright.nets.slimmable import Slimmable
 from wavewright.train import model_file

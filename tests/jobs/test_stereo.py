@@ -14,10 +14,11 @@ from wavewright.audio import files
 from wavewright.audio.devices import PingPong, SoftClipper
 from wavewright.audio.recording import FloatArray, Recording
 from wavewright.errors import DataError, ModelFileError, PairError, SettingsError
-from wavewright.jobs import emulate, exporting, playing, twin, twin_report
-from wavewright.jobs.conditioning import network_for
-from wavewright.jobs.layout import Layout, laid, layout_of
-from wavewright.jobs.settings import EmulateSettings
+from wavewright.jobs.emulate import exporting, playing, twin, twin_report
+from wavewright.jobs.emulate import training as emulate
+from wavewright.jobs.emulate.conditioning import network_for
+from wavewright.jobs.emulate.layout import Layout, laid, layout_of
+from wavewright.jobs.emulate.settings import EmulateSettings
 from wavewright.nets import standing
 from wavewright.nets.contract import Network
 from wavewright.train.progress import Silent

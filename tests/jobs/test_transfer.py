@@ -17,8 +17,8 @@ from wavewright.audio.devices import LowPass, SoftClipper
 from wavewright.audio.recording import Recording
 from wavewright.cli.main import run as command
 from wavewright.errors import ModelFileError, RunError, SettingsError
-from wavewright.jobs import emulate
-from wavewright.jobs.settings import EmulateSettings, settings_for, starting_from
+from wavewright.jobs.emulate import training as emulate
+from wavewright.jobs.emulate.settings import EmulateSettings, settings_for, starting_from
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget
 

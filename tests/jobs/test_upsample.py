@@ -18,10 +18,10 @@ from wavewright.data.corpus import Corpus
 from wavewright.data.degrade import DegradedPatches
 from wavewright.data.split import Region
 from wavewright.errors import AudioFileError, DataError, ModelFileError, RunError, SettingsError
-from wavewright.jobs import upsample
-from wavewright.jobs.upsample_material import Material, material_of, notes, prepare
-from wavewright.jobs.upsample_settings import DEGRADATIONS, UpsampleSettings, low_rate_of, starting_from
-from wavewright.jobs.upsampling import open_upsampler
+from wavewright.jobs.upsample import training as upsample
+from wavewright.jobs.upsample.material import Material, material_of, notes, prepare
+from wavewright.jobs.upsample.settings import DEGRADATIONS, UpsampleSettings, low_rate_of, starting_from
+from wavewright.jobs.upsample.upsampling import open_upsampler
 from wavewright.train import model_file
 from wavewright.train.progress import Silent
 from wavewright.train.run import RunFolder

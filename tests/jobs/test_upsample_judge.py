@@ -17,9 +17,11 @@ from wavewright.audio import files
 from wavewright.audio.degradation import Degradation, degraded, lowered
 from wavewright.audio.recording import FloatArray, Recording
 from wavewright.errors import DataError, OutputError, RunError
-from wavewright.jobs import upsample_judge, upsample_report, upsample_subjects
-from wavewright.jobs.upsample_judge import PATCH, SILENCE, Figures, ShapedNoise, Tally, evaluate, figures, judge, means
-from wavewright.jobs.upsampling import open_upsampler
+from wavewright.jobs.upsample import judge as upsample_judge
+from wavewright.jobs.upsample import report as upsample_report
+from wavewright.jobs.upsample import subjects as upsample_subjects
+from wavewright.jobs.upsample.judge import PATCH, SILENCE, Figures, ShapedNoise, Tally, evaluate, figures, judge, means
+from wavewright.jobs.upsample.upsampling import open_upsampler
 
 
 def plain(output: FloatArray, target: FloatArray) -> tuple[float, float, float]:

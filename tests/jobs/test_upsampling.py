@@ -16,8 +16,8 @@ from wavewright.audio import files
 from wavewright.audio.degradation import Degradation, degraded, lowered
 from wavewright.audio.recording import FloatArray, Recording
 from wavewright.errors import AudioFileError, OutputError, SettingsError
-from wavewright.jobs import upsampling
-from wavewright.jobs.upsampling import Upsampler, UpsamplingError, play, render
+from wavewright.jobs.upsample import upsampling
+from wavewright.jobs.upsample.upsampling import Upsampler, UpsamplingError, play, render
 
 KEPT = 0.8 * LOW_RATE / 2
 

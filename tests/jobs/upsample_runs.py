@@ -10,9 +10,9 @@ from torch import nn
 
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray, Recording
-from wavewright.jobs import upsample
-from wavewright.jobs.upsample_settings import UpsampleSettings
-from wavewright.jobs.upsampling import Upsampler
+from wavewright.jobs.upsample import training as upsample
+from wavewright.jobs.upsample.settings import UpsampleSettings
+from wavewright.jobs.upsample.upsampling import Upsampler
 from wavewright.train.progress import Silent
 from wavewright.train.settings import TrainSettings
 

@@ -9,7 +9,7 @@ import torch
 from wavewright.engine.fused_wavenet import valid_forward
 from wavewright.engine.player import Player
 from wavewright.errors import ModelFileError, SettingsError
-from wavewright.jobs.conditioning import network_for
+from wavewright.jobs.emulate.conditioning import network_for
 from wavewright.nets import registry
 from wavewright.nets.channels import Channels, ChannelsConfig
 from wavewright.nets.recurrent import LSTM, RecurrentConfig

@@ -28,7 +28,7 @@ class Arguments:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "check", words)
-    from wavewright.jobs import emulate
+    from wavewright.jobs.emulate import training as emulate
 
     report = emulate.check(
         arguments.dry, arguments.wet, allow_resample=arguments.resample, track_drift=arguments.track_drift

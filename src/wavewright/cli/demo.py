@@ -39,7 +39,7 @@ def main(words: Sequence[str]) -> int:
 
 def emulate(arguments: Arguments) -> int:
     """A circuit becomes a twin."""
-    from wavewright.jobs import demo
+    from wavewright.jobs.emulate import demo
     from wavewright.train.progress import reporter_for
 
     voice = arguments.voice
@@ -76,7 +76,7 @@ def emulate(arguments: Arguments) -> int:
 
 def generate(arguments: Arguments) -> int:
     """A kit of drums and strings becomes new sounds."""
-    from wavewright.jobs.generate_demo import generate_demo
+    from wavewright.jobs.generate.demo import generate_demo
     from wavewright.train.progress import reporter_for
 
     voice = arguments.voice
@@ -110,7 +110,7 @@ def generate(arguments: Arguments) -> int:
 
 def frames(arguments: Arguments) -> int:
     """Kicks, or a drum loop, learned frame by frame."""
-    from wavewright.jobs import frame_demo
+    from wavewright.jobs.frames import demo as frame_demo
     from wavewright.train.progress import reporter_for
 
     voice = arguments.voice

@@ -9,7 +9,7 @@ from wavewright.cli.console import Voice
 
 def show(output: Path, minutes: float, force: bool, voice: Voice) -> int:
     """Run the demo into the folder ``output``; gives its exit status."""
-    from wavewright.jobs.impute_demo import impute_demo
+    from wavewright.jobs.impute.demo import impute_demo
     from wavewright.train.progress import reporter_for
 
     done = impute_demo(output, voice.say, reporter_for(quiet=not voice.speaks), minutes=minutes, force=force)

@@ -9,7 +9,7 @@ from wavewright.cli.console import Voice
 
 def show(folder: Path, minutes: float, force: bool, voice: Voice) -> int:
     """Show it; gives the exit status."""
-    from wavewright.jobs.upsample_demo import upsample_demo
+    from wavewright.jobs.upsample.demo import upsample_demo
     from wavewright.train.progress import reporter_for
 
     done = upsample_demo(folder, voice.say, reporter_for(quiet=not voice.speaks), minutes=minutes, force=force)

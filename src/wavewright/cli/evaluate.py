@@ -13,7 +13,7 @@ from wavewright.cli.jobs import file_for
 from wavewright.errors import SettingsError
 
 if TYPE_CHECKING:
-    from wavewright.jobs.twin import Twin
+    from wavewright.jobs.emulate.twin import Twin
 
 NAMES = {
     "esr": ("ESR", "error energy over signal energy; 0 is perfect"),
@@ -67,7 +67,7 @@ def main(words: Sequence[str]) -> int:
         )
     if arguments.table:
         return show_table(arguments)
-    from wavewright.jobs import twin
+    from wavewright.jobs.emulate import twin
 
     dry, wet = arguments.recordings or (None, None)
     opened = _turned(arguments, twin.open_twin(arguments.model, arguments.size))
@@ -100,7 +100,7 @@ def _turned(arguments: Arguments, opened: Twin) -> Twin:
 
 def show_table(arguments: Arguments) -> int:
     """The table of errors, epoch by epoch, and below it the errors on the given pair."""
-    from wavewright.jobs import twin, twin_table
+    from wavewright.jobs.emulate import twin, twin_table
     from wavewright.metrics import error_table
 
     opened = twin.open_twin(arguments.model, arguments.size)

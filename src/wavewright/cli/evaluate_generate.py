@@ -32,8 +32,8 @@ def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "evaluate", words)
     from wavewright.cli.bar import Bar
-    from wavewright.jobs import generate_judge
-    from wavewright.jobs.generator import open_generator
+    from wavewright.jobs.generate import judge as generate_judge
+    from wavewright.jobs.generate.generator import open_generator
 
     voice = arguments.voice
     opened = open_generator(arguments.run)

@@ -27,7 +27,8 @@ def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "evaluate", words)
     from wavewright.cli.bar import Bar
-    from wavewright.jobs import impute_judge, imputing
+    from wavewright.jobs.impute import imputing
+    from wavewright.jobs.impute import judge as impute_judge
 
     imputer = imputing.open_imputer(arguments.run)
     path = arguments.table or Path(imputer.run.info["data"][0]["path"])

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from wavewright.cli.console import Voice, table
 from wavewright.cli.flags import POSITIONAL, option, parse
-from wavewright.jobs.upsample_settings import DEGRADATIONS
+from wavewright.jobs.upsample.settings import DEGRADATIONS
 
 if TYPE_CHECKING:
-    from wavewright.jobs.upsample_judge import Figures, Verdict
+    from wavewright.jobs.upsample.judge import Figures, Verdict
 
 SHOWN = {"snr": "SNR", "lsd": "LSD", "lsd10": "LSD10"}
 
@@ -48,8 +48,9 @@ def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "evaluate", words)
     from wavewright.cli.bar import Bar
-    from wavewright.jobs import upsample_judge, upsample_subjects
-    from wavewright.jobs.upsampling import open_upsampler
+    from wavewright.jobs.upsample import judge as upsample_judge
+    from wavewright.jobs.upsample import subjects as upsample_subjects
+    from wavewright.jobs.upsample.upsampling import open_upsampler
 
     voice, output = arguments.voice, arguments.output
     opened = open_upsampler(arguments.run)

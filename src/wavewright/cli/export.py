@@ -51,7 +51,7 @@ def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "export", words)
     from wavewright.formats.nam_metadata import NamMetadata
-    from wavewright.jobs import exporting, packing, twin
+    from wavewright.jobs.emulate import exporting, packing, twin
 
     names = ("name", "modeled_by", "gear_make", "gear_model", "gear_type", "tone_type")
     metadata = NamMetadata(

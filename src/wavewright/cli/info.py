@@ -10,9 +10,9 @@ from typing import Annotated
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse
-from wavewright.jobs.pretrained import card, place
+from wavewright.jobs.upsample.pretrained import card, place
 
-TELLERS = {"generate": "generator", "upsample": "upsampling", "impute": "imputing"}
+TELLERS = {"generate": "generate.generator", "upsample": "upsample.upsampling", "impute": "impute.imputing"}
 """The file in `wavewright.jobs` that tells what a run of a job holds, with its ``describe``; a twin's elsewhere."""
 
 
@@ -31,7 +31,7 @@ def main(words: Sequence[str]) -> int:
     if path.is_dir() or path.suffix.lower() in (".nam", ".json", ".onnx"):
         from wavewright.train.run import job_of
 
-        told = importlib.import_module(f"wavewright.jobs.{TELLERS.get(job_of(path) or 'emulate', 'twin')}")
+        told = importlib.import_module(f"wavewright.jobs.{TELLERS.get(job_of(path) or 'emulate', 'emulate.twin')}")
         facts = told.describe(path)
     else:
         from wavewright.audio import files

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from wavewright.jobs.pretrained import place
+from wavewright.jobs.upsample.pretrained import place
 
 FILES = {"render": ("upsample", "impute"), "evaluate": ("generate", "upsample", "impute")}
 """Which jobs have a file ``COMMAND_JOB`` of their own in this folder; the others are in the command's."""

@@ -17,7 +17,7 @@ from wavewright.settings import setting
 if TYPE_CHECKING:
     from wavewright.engine.live import Figures, LivePlayer, Plays
     from wavewright.engine.sound_card import Device
-    from wavewright.jobs.twin import Twin
+    from wavewright.jobs.emulate.twin import Twin
 
 RIFF_SECONDS = 8.0
 REHEARSAL_SECONDS = 10.0
@@ -155,7 +155,7 @@ def _measure(arguments: Arguments) -> int:
 
 def _play(arguments: Arguments) -> int:
     from wavewright.engine import live
-    from wavewright.jobs import twin
+    from wavewright.jobs.emulate import twin
     from wavewright.train.interrupt import Interrupt
 
     assert arguments.model is not None

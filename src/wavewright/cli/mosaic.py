@@ -45,7 +45,7 @@ def main(words: Sequence[str]) -> int:
     asks = any(word in ("-h", "--help") for word in words)
     arguments = parse(Arguments, "sample", ["--help"] if asks else words)
     from wavewright.cli.bar import Bar
-    from wavewright.jobs import mosaic
+    from wavewright.jobs.generate import mosaic
 
     voice = arguments.voice
     with Bar(f"rebuilding {arguments.mosaic.name}", "samples", voice) as bar:

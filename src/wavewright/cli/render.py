@@ -64,7 +64,7 @@ def main(words: Sequence[str]) -> int:
         raise SettingsError([f"option --threads = {arguments.threads}: must be at least 1"])
     from wavewright.cli.bar import Bar
     from wavewright.engine.render import RenderError
-    from wavewright.jobs import playing
+    from wavewright.jobs.emulate import playing
 
     voice = arguments.voice
     opened = playing.open_playable(arguments.model, arguments.size)

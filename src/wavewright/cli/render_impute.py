@@ -28,7 +28,7 @@ class Arguments:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives its exit status."""
     arguments = parse(Arguments, "render", words)
-    from wavewright.jobs import imputing
+    from wavewright.jobs.impute import imputing
 
     imputer = imputing.open_imputer(arguments.run)
     done = imputing.render(imputer, arguments.table, arguments.output, grid=arguments.grid, force=arguments.force)

@@ -12,7 +12,7 @@ from wavewright.cli.flags import POSITIONAL, option, parse
 from wavewright.errors import SettingsError
 
 if TYPE_CHECKING:
-    from wavewright.jobs.upsampling import Failed, Upsampled
+    from wavewright.jobs.upsample.upsampling import Failed, Upsampled
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def main(words: Sequence[str]) -> int:
     if not arguments.sources:
         raise SettingsError(["render wants at least one sound file behind the run"])
     from wavewright.cli.bar import Bar
-    from wavewright.jobs import upsampling
+    from wavewright.jobs.upsample import upsampling
 
     voice = arguments.voice
     opened = upsampling.open_upsampler(arguments.model)
@@ -82,7 +82,7 @@ def main(words: Sequence[str]) -> int:
 
 def _row(voice: Voice, one: Upsampled | Failed) -> dict[str, object]:
     """Tells of one file; gives what machines are told of it."""
-    from wavewright.jobs.upsampling import Failed
+    from wavewright.jobs.upsample.upsampling import Failed
 
     if isinstance(one, Failed):
         return {"input": str(one.source), "output": None, "error": str(one.error)}

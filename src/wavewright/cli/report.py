@@ -11,7 +11,7 @@ from typing import Annotated
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse
 
-WRITERS = {"generate": "generate_report", "upsample": "upsample_report", "impute": "impute_report"}
+WRITERS = {"generate": "generate.report", "upsample": "upsample.report", "impute": "impute.report"}
 """The file in `wavewright.jobs` that writes a job's page with its ``write``; a twin's where none is named."""
 
 
@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
     from wavewright.train.run import job_of
 
     job = job_of(arguments.run)
-    writer = importlib.import_module(f"wavewright.jobs.{WRITERS.get(job or 'emulate', 'twin_report')}")
+    writer = importlib.import_module(f"wavewright.jobs.{WRITERS.get(job or 'emulate', 'emulate.twin_report')}")
     page = writer.write(arguments.run, arguments.output, force=arguments.force)
     arguments.voice.say(f"open {page} in a browser: sounds, plots and figures, all in that one file")
     arguments.voice.result({"report": str(page)})

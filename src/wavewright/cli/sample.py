@@ -11,7 +11,7 @@ from typing import Annotated
 
 from wavewright.cli.console import Voice, table
 from wavewright.cli.flags import POSITIONAL, option, parse
-from wavewright.jobs.generate_settings import SampleSettings
+from wavewright.jobs.generate.settings import SampleSettings
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def main(words: Sequence[str]) -> int:
         return mosaic(words)
     arguments = parse(Arguments, "sample", words)
     from wavewright.cli.bar import Bar
-    from wavewright.jobs import drawing
-    from wavewright.jobs.generator import open_generator
+    from wavewright.jobs.generate import drawing
+    from wavewright.jobs.generate.generator import open_generator
 
     to_stdout = str(arguments.output) == "-"
     voice = Voice(quiet=True) if to_stdout else arguments.voice

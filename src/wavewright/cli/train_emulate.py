@@ -11,8 +11,8 @@ from wavewright.cli.console import Voice
 from wavewright.cli.flags import APPENDED, POSITIONAL, option, parse, value_of
 from wavewright.cli.resuming import kept_settings
 from wavewright.errors import SettingsError
-from wavewright.jobs import pairs
-from wavewright.jobs.settings import EmulateSettings, settings_for, starting_from
+from wavewright.jobs.emulate import pairs
+from wavewright.jobs.emulate.settings import EmulateSettings, settings_for, starting_from
 from wavewright.nets.names import NETWORK_NAMES
 
 
@@ -52,8 +52,9 @@ def main(words: Sequence[str]) -> int:
     given = _capture(arguments)
     if arguments.resume and arguments.force:
         raise SettingsError(["--resume goes on with a run, --force begins anew; give one of them"])
-    from wavewright.jobs import emulate, exporting
-    from wavewright.jobs.twin import open_twin
+    from wavewright.jobs.emulate import exporting
+    from wavewright.jobs.emulate import training as emulate
+    from wavewright.jobs.emulate.twin import open_twin
     from wavewright.train.progress import reporter_for
     from wavewright.train.run import own_rank
 

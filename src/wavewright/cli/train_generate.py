@@ -11,7 +11,7 @@ from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse, value_of
 from wavewright.cli.resuming import kept_settings
 from wavewright.errors import SettingsError
-from wavewright.jobs.generate_settings import GenerateSettings, settings_for
+from wavewright.jobs.generate.settings import GenerateSettings, settings_for
 from wavewright.nets.names import FRAME_NAMES, GENERATOR_NAMES
 
 UNITS = {"bits": "bits a sample", "nats": "nats a number of a frame", "mse": "mean squared error"}
@@ -55,7 +55,7 @@ def main(words: Sequence[str]) -> int:
     if arguments.resume and (arguments.force or arguments.sources):
         raise SettingsError(["--resume goes on with a run and its own sounds; leave --force and the folders away"])
     from wavewright.cli.bar import Bar
-    from wavewright.jobs import generate
+    from wavewright.jobs.generate import training as generate
     from wavewright.train.progress import reporter_for
     from wavewright.train.run import own_rank
 

@@ -11,7 +11,7 @@ from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse, value_of
 from wavewright.cli.resuming import kept_settings
 from wavewright.errors import SettingsError
-from wavewright.jobs.impute_settings import JOB, MINUTES, ImputeSettings
+from wavewright.jobs.impute.settings import JOB, MINUTES, ImputeSettings
 from wavewright.train.settings import BUDGETS, with_budget
 
 
@@ -50,7 +50,7 @@ def main(words: Sequence[str]) -> int:
         )
     if arguments.resume and arguments.force:
         raise SettingsError(["--resume goes on with a run, --force begins anew; give one of them"])
-    from wavewright.jobs import impute
+    from wavewright.jobs.impute import training as impute
     from wavewright.train.progress import reporter_for
     from wavewright.train.run import own_rank
 

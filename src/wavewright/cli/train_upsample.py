@@ -11,7 +11,7 @@ from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse, value_of
 from wavewright.cli.resuming import kept_settings
 from wavewright.errors import SettingsError
-from wavewright.jobs.upsample_settings import JOB, UpsampleSettings, starting_from
+from wavewright.jobs.upsample.settings import JOB, UpsampleSettings, starting_from
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
     if arguments.resume and (arguments.force or arguments.sources):
         raise SettingsError(["--resume goes on with a run and its own sounds; leave --force and the folders away"])
     from wavewright.cli.bar import Bar
-    from wavewright.jobs import upsample
+    from wavewright.jobs.upsample import training as upsample
     from wavewright.train.progress import reporter_for
     from wavewright.train.run import own_rank
 

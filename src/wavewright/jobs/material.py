@@ -17,7 +17,7 @@ from wavewright.data.corpus import Corpus, Labels, Sound, hold_out, is_store
 from wavewright.data.encoding import Encoding
 from wavewright.data.excerpts import Excerpts
 from wavewright.data.store import Store
-from wavewright.jobs.generate_settings import STORE, GenerateSettings, class_parts, highest_rate
+from wavewright.jobs.generate.settings import STORE, GenerateSettings, class_parts, highest_rate
 from wavewright.train.progress import Reporter
 from wavewright.train.run import RunFolder, own_rank
 

@@ -1,0 +1,1 @@
+"""New sound frame by frame: the same job in another way."""

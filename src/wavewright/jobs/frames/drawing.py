@@ -1,0 +1,224 @@
+"""Drawing from a network that goes frame by frame: many sounds side by side, block after block.
+
+Each sound has random numbers of its own, a function of (seed, number, attempt): the same seed gives the same sound,
+however many are drawn with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from wavewright.audio.recording import FloatArray
+from wavewright.data.character import Character, between
+from wavewright.data.frame_chance import Chance
+from wavewright.data.frame_controls import Beat, FrameControls
+from wavewright.data.frames import Cutting, count_of
+from wavewright.engine.frame_sampler import Dice, FrameSampler, Memory
+from wavewright.jobs.frames.settings import FrameSampleSettings
+from wavewright.nets.frame_generator import FrameGenerator
+
+BLOCK = 64
+"""Frames between two looks at the progress."""
+
+SHORTEST = 2
+"""Frames before which no sound is over."""
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What a sound begins with: frames that are heard, ``(n, features)``, and of which the sound is a continuation.
+
+    Several are heard one by one and the network begins between them. ``kept`` of the frames belong to the new sound.
+    """
+
+    frames: tuple[FloatArray, ...] = ()
+    kept: int = 0
+
+
+@dataclass(frozen=True)
+class FrameDrawing:
+    """All that drawing needs to know.
+
+    ``temperatures`` are (seconds, temperature), straight lines between. ``age`` are seconds a frame where the network
+    is told a sound's age.
+    """
+
+    network: FrameGenerator
+    cutting: Cutting
+    rate: int
+    classes: tuple[str, ...] = ()
+    character: Character | None = None
+    age: float | None = None
+    beat: Beat | None = None
+    seed: int = 0
+    temperatures: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
+    labels: tuple[str | None, ...] = ()
+    seeds: tuple[Seed, ...] = ()
+    """What each number begins with; where there are fewer, they take turns."""
+    likeness: FloatArray | None = None
+    """The character of all new sounds, ``(numbers,)``; drawn between those learned where None."""
+    ends: bool = True
+    """Whether the network was taught where sounds end; what it says of it is noise where not."""
+    chance: Chance | None = None
+    """What hangs together from frame to frame of what is drawn; every frame is drawn for itself where None."""
+    asked: FrameSampleSettings = field(default_factory=FrameSampleSettings)
+
+    def dice(self, sound: tuple[int, int]) -> np.random.Generator:
+        """The random numbers of a (number, attempt)."""
+        return np.random.default_rng([self.seed, *sound])
+
+    def seed_of(self, number: int) -> Seed:
+        """What a number begins with."""
+        return self.seeds[number % len(self.seeds)] if self.seeds else Seed()
+
+    def controls_of(self, number: int, dice: np.random.Generator) -> FrameControls:
+        """What the network is told of a new sound."""
+        label = self.labels[number % len(self.labels)] if self.labels else None
+        if label is None and self.classes:
+            label = self.classes[number % len(self.classes)]
+        told = between(self.characters, dice) if self.likeness is None else self.likeness
+        return FrameControls.of(label, self.classes, told, self.age, self.beat)
+
+    @cached_property
+    def characters(self) -> FloatArray:
+        """Of the sounds learned."""
+        return np.asarray(self.network.characters.numpy(), np.float32)
+
+    @property
+    def memory(self) -> Memory:
+        """How much is remembered."""
+        return Memory(self.asked.memory, self.asked.memory_frames)
+
+    def temperature(self, frame: int) -> float:
+        """Of a frame, counted from the first one."""
+        seconds, values = zip(*self.temperatures, strict=True)
+        return float(np.interp(frame * self.cutting.kind.hop / self.rate, seconds, values))
+
+
+@dataclass(frozen=True)
+class Made:
+    """A new sound ``(time,)`` and the second at which the network said that it was over; None where it did not."""
+
+    sound: FloatArray
+    over: float | None
+
+
+def drawn_sounds(drawing: FrameDrawing, samples: int, sounds: Sequence[tuple[int, int]]) -> list[Made]:
+    """``samples`` of each (number, attempt), silent behind their ends."""
+    blocks = Blocks(drawing, samples, sounds)
+    whole = np.concatenate(list(blocks), axis=1)
+    return [
+        Made(sound, None if over < 0 else float(over) * drawing.cutting.kind.hop / drawing.rate)
+        for sound, over in zip(whole, blocks.over.tolist(), strict=True)
+    ]
+
+
+class Blocks:
+    """New sound ``(sounds, n)`` block after block: ``samples`` of each (number, attempt)."""
+
+    def __init__(self, drawing: FrameDrawing, samples: int, sounds: Sequence[tuple[int, int]]) -> None:
+        self.drawing, self.samples = drawing, samples
+        self._dice = [drawing.dice(sound) for sound in sounds]
+        self._controls = [
+            drawing.controls_of(number, dice) for (number, _), dice in zip(sounds, self._dice, strict=True)
+        ]
+        self._seeds = [drawing.seed_of(number) for number, _ in sounds]
+        # a sound's last frame, where frames are centred on their samples, lies at its end already
+        self._late = 1 if drawing.cutting.kind.overlap > 1 else 0
+        self._bar = -1
+        self._drawn = np.zeros((len(sounds), 0), np.float32)
+        self.over = np.full(len(sounds), -1)
+        """The frame before which each sound was over; −1 where it goes on."""
+
+    def __iter__(self) -> Iterator[FloatArray]:
+        drawing, kind = self.drawing, self.drawing.cutting.kind
+        sampler = FrameSampler(drawing.network, drawing.cutting, len(self._dice), self._told, drawing.memory)
+        synthesisers = [kind.synthesiser() for _ in self._dice]
+        heard = self._begin(sampler)  # (sounds, n, features), of which the new sound is the continuation
+        kept = self._seeds[0].kept
+        skip = max(0, heard.shape[1] - kept - kind.overlap) * kind.hop  # samples of what was only heard
+        total = heard.shape[1] + count_of(kind, self.samples) - kept
+        done, at, frames = 0, heard.shape[1], heard
+        while done < self.samples:
+            new = [frames] if frames.shape[1] else []
+            for _ in range(min(BLOCK, total - at)):
+                new.append(self._frame(sampler, at - heard.shape[1] + kept)[:, np.newaxis])
+                at += 1
+            block = np.concatenate(new, axis=1)
+            frames = block[:, :0]
+            made = np.stack([one.push(part, last=at >= total) for one, part in zip(synthesisers, block, strict=True)])
+            dropped = min(skip, made.shape[1])
+            skip, made = skip - dropped, made[:, dropped:][:, : self.samples - done]
+            if at >= total and done + made.shape[1] < self.samples:
+                made = np.pad(made, ((0, 0), (0, self.samples - done - made.shape[1])))
+            self._end(made, done)
+            done += made.shape[1]
+            if made.shape[1]:
+                yield made
+
+    def _told(self, first: int, count: int) -> FloatArray:
+        return np.stack([one.signal(first, count).T for one in self._controls])
+
+    def _begin(self, sampler: FrameSampler) -> FloatArray:
+        """Hear what the sounds begin with; gives the frames ``(sounds, n, features)``."""
+        features = self.drawing.cutting.kind.size
+        ways = max(len(seed.frames) for seed in self._seeds)
+        if not ways:
+            return np.zeros((len(self._seeds), 0, features), np.float32)
+        length = min(len(frames) for seed in self._seeds for frames in seed.frames)
+        heard = [np.stack([seed.frames[way][-length:] for seed in self._seeds]) for way in range(ways)]
+        if ways == 1:
+            sampler.listen(heard[0])
+            return heard[0]
+        minds = []
+        for frames in heard:
+            one = FrameSampler(sampler.network, sampler.cutting, sampler.sounds, self._told, sampler.memory)
+            one.listen(frames)
+            minds.append(one)
+        sampler.begin_between(minds)
+        return np.zeros((len(self._seeds), 0, features), np.float32)
+
+    def _frame(self, sampler: FrameSampler, number: int) -> FloatArray:
+        """The next frame of each sound ``(sounds, features)``, silence where it is over."""
+        drawing, config = self.drawing, self.drawing.network.config
+        draws = drawing.network.distribution.draws + 1
+        uniform = np.stack([one.random(draws, np.float32) for one in self._dice])
+        if drawing.chance is None:
+            normal = np.stack([one.standard_normal(config.numbers, np.float32) for one in self._dice])
+        else:
+            normal = self._chance(drawing.chance, sampler.at)
+        noise = np.stack([one.standard_normal(config.features, np.float32) for one in self._dice])
+        frame, over = sampler.draw(
+            Dice(uniform, normal, noise), drawing.temperature(number), denormalise=drawing.asked.denormalize
+        )
+        if drawing.ends and not drawing.asked.past_end and number >= SHORTEST:
+            self.over[over & (self.over < 0)] = number - self._late
+        ended = self.over >= 0
+        return np.where(ended[:, None], self._silence, frame).astype(np.float32)
+
+    def _chance(self, chance: Chance, at: int) -> FloatArray:
+        """What is left to chance in a frame of each sound ``(sounds, numbers)``, drawn anew for each bar of a loop."""
+        bar, frame = (0, at) if self.drawing.beat is None else self.drawing.beat.bar_of(at)
+        if bar != self._bar:
+            self._bar = bar
+            weights = np.stack([chance.weights(controls.still) for controls in self._controls])
+            self._drawn = weights * np.stack([one.standard_normal(chance.sounds, np.float32) for one in self._dice])
+        return chance.at(frame, self._drawn)
+
+    @cached_property
+    def _silence(self) -> FloatArray:
+        kind = self.drawing.cutting.kind
+        return np.asarray(kind.analyse(np.zeros(kind.hop, np.float32))[0])
+
+    def _end(self, made: FloatArray, first: int) -> None:
+        """Fade each sound out over the hop before its end, to zero behind it; in place. ``first``: where ``made``
+        begins."""
+        hop = self.drawing.cutting.kind.hop
+        for row, over in zip(made, self.over.tolist(), strict=True):
+            if over >= 0:
+                places = np.arange(first, first + len(row))
+                row *= np.clip((over * hop - places) / hop, 0, 1).astype(np.float32) ** 2

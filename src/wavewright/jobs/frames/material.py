@@ -1,0 +1,296 @@
+"""What a network that goes frame by frame learns from: how the corpus is cut into frames, scaled, told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from wavewright.audio.recording import FloatArray
+from wavewright.data.character import BANDS, Character
+from wavewright.data.character import FRAMES as MOMENTS
+from wavewright.data.corpus import Sound
+from wavewright.data.frame_chance import MOST_KEPT, MOST_SOUNDS, Chance
+from wavewright.data.frame_controls import AGE_CHANNELS, BEAT_CHANNELS, Beat, FrameControls
+from wavewright.data.frame_gain import Gain
+from wavewright.data.frame_kinds import FrameKind, frame_kind
+from wavewright.data.frame_scaling import NOISE_BANDS, Scaling
+from wavewright.data.frames import Cutting, Frames, count_of, cut
+from wavewright.data.residual_kmeans import residual_codebooks
+from wavewright.errors import DataError
+from wavewright.jobs.frames.drawing import FrameDrawing
+from wavewright.jobs.frames.loops import beat_in, varied
+from wavewright.jobs.frames.settings import FrameSettings
+from wavewright.jobs.generate.settings import GenerateSettings
+from wavewright.jobs.material import Material
+from wavewright.nets import registry
+from wavewright.nets.frame_distributions import GaussianMixture
+from wavewright.nets.frame_generator import FrameGenerator
+from wavewright.nets.frame_mixture import FrameMixture
+from wavewright.nets.frame_tokens import ResidualCodes
+
+MOST_FITTED = 60_000
+"""Frames from all over the corpus that means, deviations, axes and codebooks are taken from."""
+
+BLOCK = 512
+"""Frames on end that are looked at where a corpus has more than that."""
+
+SCALES = ("mean", "deviation", "axes", "widths", "levels")
+"""What a network keeps of a `Scaling`, by name."""
+
+MOST_CHARACTERS = 20_000
+"""Sounds whose character is kept."""
+
+
+@dataclass(frozen=True)
+class FrameMaterial:
+    """A corpus ready for learning frame by frame."""
+
+    material: Material
+    settings: FrameSettings
+    cutting: Cutting
+    character: Character | None
+    classes: tuple[str, ...]
+    aged: bool
+    """Whether a sound's age is told."""
+
+    @property
+    def rate(self) -> int:
+        """Hz."""
+        return self.material.corpus.rate
+
+    def controls_of(self, sound: FloatArray, label: str | None, beat: Beat | None = None) -> FrameControls:
+        """What the network is told of a sound ``(time,)``; its beat is that of the first one learned where None."""
+        found = np.zeros(0, np.float32) if self.character is None else self.character.numbers_of(sound, self.rate)
+        age = self.cutting.kind.hop / self.rate if self.aged else None
+        return FrameControls.of(label, self.classes, found, age, beat or self.beat)
+
+    @cached_property
+    def beat(self) -> Beat | None:
+        """Where in the bar new sounds begin and how fast they go, where that is told: as the first one learned.
+
+        Raises:
+            DataError: it is shorter than a beat, or nothing in it tells a tempo.
+        """
+        return beat_in(self.material, self.material.learned[0], self.settings, self.cutting.kind.hop)
+
+    def frames(self, sounds: Sequence[Sound], *, varied_by: int | None = None) -> Frames:
+        """Some of the sounds, cut into frames; in silence up to the longest where no ending is learned.
+
+        ``varied_by``: with their further versions, which follow from that seed.
+        """
+        heard = [(self.material.sound(sound), sound) for sound in sounds]
+        if varied_by is not None and self.settings.varied:
+            heard = varied(self.material, sounds, self.settings, varied_by)
+        padded = 0
+        if not self.settings.ending:
+            longest = max(sound.length for sound in self.material.learned)
+            padded = count_of(self.cutting.kind, longest)
+        return Frames([one for one, _ in heard], self.cutting, self.told(self.material, heard), padded)
+
+    def told(self, material: Material, heard: Sequence[tuple[FloatArray, Sound]]) -> list[FrameControls]:
+        """What the network is told of sounds of any ``material``, each ``(time,)`` or a version of it.
+
+        Raises:
+            DataError: as `beat`, of any of them.
+        """
+        hop = self.cutting.kind.hop
+        beats = {sound: beat_in(material, sound, self.settings, hop) for _, sound in heard}
+        return [self.controls_of(one, sound.label, beats[sound]) for one, sound in heard]
+
+    def drawing(self, network: FrameGenerator, **asked: Any) -> FrameDrawing:
+        """What drawing from ``network`` needs; the beat is that of the first sound."""
+        age = self.cutting.kind.hop / self.rate if self.aged else None
+        return FrameDrawing(
+            network,
+            self.cutting,
+            self.rate,
+            self.classes,
+            self.character,
+            age,
+            self.beat,
+            ends=self.settings.ending,
+            chance=self.chance(network),
+            **asked,
+        )
+
+    @torch.no_grad()
+    def chance(self, network: FrameGenerator) -> Chance | None:
+        """What ``network`` missed of the sounds learned, for new ones to be missed alike; None where it hears what was
+        drawn."""
+        distribution = network.distribution
+        if self.settings.feedback or not isinstance(distribution, GaussianMixture):
+            return None
+        device = next(network.parameters()).device
+        frames, missed = self.frames(_evenly(self.material.learned, MOST_SOUNDS), varied_by=0), []
+        for number, count in enumerate(frames.counts.tolist()):
+            longest = min(count, MOST_KEPT // (len(frames.counts) * self.cutting.numbers))
+            x, numbers = (torch.from_numpy(part.T[None]).to(device) for part in frames.read(number, 0, longest))
+            described, _ = network.told(network(x)[0])
+            missed.append(np.asarray(distribution.missed(described, numbers)[0].T.cpu(), np.float32))
+        beats = [controls.beat for controls in frames.controls if controls.beat is not None]
+        if beats:
+            return Chance.of_bars(missed, beats)
+        return Chance.of(missed, [controls.still for controls in frames.controls])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is no weight and yet belongs to the network: for run.json."""
+        gain = self.cutting.gain
+        return {
+            "gain_start": gain.start,
+            "gain_keep": gain.keep,
+            "character_seconds": None if self.character is None else self.character.seconds,
+        }
+
+
+def kind_of(settings: FrameSettings, rate: int) -> FrameKind:
+    """The kind of frames that these settings ask for.
+
+    Raises:
+        SettingsError: numbers that do not go together.
+    """
+    return frame_kind(
+        settings.frames,
+        settings.frame_size,
+        rate,
+        lap=settings.lap,
+        bands=settings.bands,
+        coefficients=settings.coefficients,
+    )
+
+
+def fitted(material: Material, told: GenerateSettings) -> FrameMaterial:
+    """The corpus measured: what is learned of it says how frames are scaled.
+
+    Raises:
+        DataError: frames so long that no sound has two of them, or loops whose beat cannot be told.
+        SettingsError: settings that do not go together.
+    """
+    settings, rate = told.frame, material.corpus.rate
+    kind = kind_of(settings, rate)
+    material.corpus.refuse_shorter(2 * kind.hop + 1, f"a frame network with frames of {kind.hop} samples")
+    sounds = [material.sound(sound) for sound in material.learned]
+    gain = _gain(sounds, kind, settings, rate)
+    # what components of levels leave is no noise: it is how a spectrum's peaks and hollows differ from the usual ones
+    bands = NOISE_BANDS if kind.linear else 0
+    scaling = Scaling.of(_some_frames(sounds, kind, gain), settings.components, bands, kind.weights)
+    numbers = min(settings.character, len(sounds) // 2)
+    character = Character.of(_evenly(sounds, MOST_CHARACTERS), rate, numbers) if numbers else None
+    cutting = Cutting(kind, gain, scaling, settings.heard)
+    return FrameMaterial(material, settings, cutting, character, material.corpus.labels, told.onset)
+
+
+def new_network(measured: FrameMaterial, told: GenerateSettings) -> FrameGenerator:
+    """The network of these settings for this corpus, its first weights drawn from their seed alone; what was measured
+    lies in it."""
+    torch.manual_seed(told.train.seed)
+    settings, cutting, character = told.frame, measured.cutting, measured.character
+    learned = [measured.material.sound(sound) for sound in measured.material.learned]
+    kept = _evenly(learned, MOST_CHARACTERS) if character is not None else []
+    beat = measured.beat is not None
+    numbers = 0 if character is None else len(character.axes)
+    sizes = {"hidden_size": told.size, "num_layers": told.layers}
+    network = registry.build(
+        told.network,
+        features=cutting.kind.size,
+        numbers=cutting.numbers,
+        components=len(cutting.scaling.axes),
+        bands=cutting.scaling.levels.shape[1],
+        heard=settings.heard,
+        controls=len(measured.classes) + numbers + AGE_CHANNELS * told.onset + BEAT_CHANNELS * beat,
+        mixtures=settings.mixtures if told.network == "frame-mixture" else 0,
+        codebooks=settings.codebooks if told.network == "frame-tokens" else 0,
+        tokens=settings.tokens if told.network == "frame-tokens" else 0,
+        sounds=len(kept),
+        character=numbers,
+        profile=BANDS * MOMENTS if character is not None else 0,
+        **{name: value for name, value in sizes.items() if value is not None},
+    )
+    assert isinstance(network, FrameGenerator)
+    scaling = cutting.scaling
+    measures = {name: getattr(scaling, name) for name in SCALES}
+    if character is not None:
+        found = np.stack([character.numbers_of(sound, measured.rate) for sound in kept])
+        measures |= {"characters": found, "character_mean": character.mean, "character_axes": character.axes}
+    for name, value in measures.items():
+        getattr(network, name).copy_(torch.from_numpy(np.ascontiguousarray(value)))
+    if not settings.feedback:
+        network.deafen()
+    elif isinstance(network, FrameMixture):
+        network.begin_straight(*_pairs(measured.frames(_evenly(measured.material.learned, 256))))
+    if isinstance(network.distribution, ResidualCodes):
+        frames = _some_frames(learned, cutting.kind, cutting.gain)
+        books = residual_codebooks(scaling.numbers(frames), settings.codebooks, settings.tokens, seed=told.train.seed)
+        network.distribution.books.copy_(torch.from_numpy(books))
+    return network
+
+
+def cutting_of(network: FrameGenerator, settings: FrameSettings, rate: int, facts: Mapping[str, Any]) -> Cutting:
+    """How a trained network's sound is cut."""
+    gain = Gain(settings.level and kind_of(settings, rate).linear, facts["gain_start"], facts["gain_keep"])
+    scaling = Scaling(*(getattr(network, name).numpy() for name in SCALES))
+    return Cutting(kind_of(settings, rate), gain, scaling, network.config.heard)
+
+
+def character_of(network: FrameGenerator, facts: Mapping[str, Any]) -> Character | None:
+    """How a trained network's sounds are characterised."""
+    if not network.config.character:
+        return None
+    return Character(network.character_mean.numpy(), network.character_axes.numpy(), facts["character_seconds"])
+
+
+def _gain(sounds: Sequence[FloatArray], kind: FrameKind, settings: FrameSettings, rate: int) -> Gain:
+    """Where levels count, they start at what is usual for the loudest frame of a sound."""
+    if not settings.level or not kind.linear:
+        return Gain(False)
+    loudest = []
+    for sound in _evenly(sounds, 256):
+        frames = cut(kind, sound, 0, min(BLOCK, count_of(kind, len(sound))))
+        loudest.append(float(np.sqrt(np.square(frames, dtype=np.float64).mean(axis=1)).max()))
+    return Gain.smooth(max(float(np.mean(loudest)), 1e-3), kind.hop, rate)
+
+
+def _some_frames(sounds: Sequence[FloatArray], kind: FrameKind, gain: Gain) -> FloatArray:
+    """Frames ``(count, features)`` from all over the corpus, told against their gains."""
+    blocks = [
+        (number, first) for number, sound in enumerate(sounds) for first in range(0, count_of(kind, len(sound)), BLOCK)
+    ]
+    total = sum(count_of(kind, len(sound)) for sound in sounds)
+    found = []
+    for number, first in _evenly(blocks, max(1, round(len(blocks) * min(1.0, MOST_FITTED / total)))):
+        sound = sounds[number]
+        frames = cut(kind, sound, first, min(BLOCK, count_of(kind, len(sound)) - first))
+        found.append(frames / gain.of(frames)[:, None])
+    return np.concatenate(found)
+
+
+def _pairs(frames: Frames) -> tuple[torch.Tensor, torch.Tensor]:
+    """What is heard ``(n, heard · numbers)`` and what follows ``(n, numbers)``, from all over some sounds."""
+    told = frames.cutting.heard * frames.cutting.numbers
+    heard, wanted = [], []
+    share = max(1, round(MOST_FITTED / max(1, len(frames.sounds))))
+    for number, count in enumerate(frames.counts.tolist()):
+        x, numbers = frames.read(number, 0, min(count, share))
+        heard.append(x[:, :told])
+        wanted.append(numbers)
+    return torch.from_numpy(np.concatenate(heard)), torch.from_numpy(np.concatenate(wanted))
+
+
+def _evenly(items: Sequence[Any], most: int) -> list[Any]:
+    """``most`` of the items at most, from all over the list."""
+    if len(items) <= most:
+        return list(items)
+    return [items[at] for at in np.linspace(0, len(items) - 1, most).round().astype(int)]
+
+
+def refuse_one_frame(frames: Frames) -> None:
+    """Raise `DataError` where all sounds are a single frame: nothing follows anything there."""
+    if int(frames.counts.max()) < 2:
+        raise DataError(
+            f"frames of {frames.cutting.kind.hop} samples leave one frame of every sound; choose a smaller frame_size"
+        )

@@ -1,0 +1,1 @@
+"""New sound sample by sample: what it is learned from, how it is drawn and judged."""

@@ -1,0 +1,1 @@
+"""Gaps filled in series: data, training, use and judgement."""
