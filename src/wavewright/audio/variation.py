@@ -75,9 +75,9 @@ def varied(x: FloatArray, rate: int, length: int, how: Variation) -> FloatArray:
 
     What rings on at the end of the piece comes round to its beginning.
 
-    >>> x = np.sin(2 * np.pi * 100 * np.arange(2000) / 16_000).astype(np.float32)
+    >>> x = np.sin(2 * np.pi * 200 * np.arange(2000) / 16_000).astype(np.float32)
     >>> y = varied(x, 16_000, 1600, Variation(speed=1.25))
-    >>> bool(np.allclose(y, np.sin(2 * np.pi * 125 * np.arange(1600) / 16_000), atol=1e-4))
+    >>> bool(np.allclose(y, np.sin(2 * np.pi * 250 * np.arange(1600) / 16_000), atol=1e-4))
     True
     """
     expected = how.source_length(length)
