@@ -71,7 +71,7 @@ def test_the_same_numbers_there_and_back(
 
 
 def test_the_published_layer_is_this_one_without_shift(keras: Any) -> None:
-    """Keras' own pooling and LSTM, times the input: what the seed's code does."""
+    """Keras' own pooling and LSTM, times the input: what the published code does."""
     layer = keras_tfilm.TFiLM(4, shift=False)
     x = np.random.default_rng(0).standard_normal((2, 32, 6)).astype(np.float32)
     y = numbers(layer(x))
@@ -92,7 +92,7 @@ def test_new_layers_begin_alike(keras: Any) -> None:
 
 
 def test_a_model_of_ones_own_learns_is_saved_and_is_loaded(keras: Any, tmp_path: Path) -> None:
-    """As the seed's document shows it: an input, a TFiLM, a dense layer."""
+    """As the document of the project shows it: an input, a TFiLM, a dense layer."""
     keras.utils.set_random_seed(0)
     inputs = keras.layers.Input(shape=(100, 50))
     hidden = keras_tfilm.TFiLM(2)(inputs)
