@@ -1,6 +1,6 @@
 """Makes of a run of `wavewright train upsample` a model that comes with the package, and measures it for its card.
 
-    python bench/pretrain.py NAME RUN [--audio ../shared/audio] [--threads 1] [--minutes TRAINED]
+    python bench/pretrain.py NAME RUN [--audio ../shared/audio] [--seconds 60] [--threads 1]
 
 NAME is one of `wavewright.jobs.upsample.pretrained.NAMES`. The weights are written in half precision; what is measured
 is what was written. Measured are the sounds that the run held out and speech/valid, which no run was given, at most
@@ -55,7 +55,7 @@ are those after {steps:,} steps.
 
 ## Measured
 
-By `python bench/pretrain.py {name} RUN`, on what the training never heard: SNR in dB (higher is better) and LSD10
+By `python bench/pretrain.py {name} RUN --seconds {seconds:g}`, on what the training never heard: SNR in dB (higher is better) and LSD10
 (lower is better), the mean over files. Degraded with the zero-phase Chebyshev filter of `scipy.signal.decimate`:
 
 {table}
@@ -93,7 +93,8 @@ def main() -> None:
     write(run, folder)
     opened = open_upsampler(folder)
     speakers = heard(run, told.audio, told.seconds)
-    atomic.write_text(folder / pretrained.CARD, card(told.name, told.command or command_of(run), run, opened, speakers))
+    text = card(told.name, told.command or command_of(run), run, opened, speakers, told.seconds)
+    atomic.write_text(folder / pretrained.CARD, text)
     print((folder / pretrained.CARD).read_text(encoding="utf-8"))
 
 
@@ -140,7 +141,9 @@ def measured(opened: Upsampler, paths: Sequence[Path], kind: str) -> dict[str, F
     }
 
 
-def card(name: str, command: str, run: RunFolder, opened: Upsampler, speakers: dict[str, list[Path]]) -> str:
+def card(
+    name: str, command: str, run: RunFolder, opened: Upsampler, speakers: dict[str, list[Path]], seconds: float
+) -> str:
     """The text of the card."""
     saved = model_file.load(run.model)
     rows = ["| speaker | files | " + " | ".join(WAYS) + " |", "|---" * (2 + len(WAYS)) + "|"]
@@ -155,7 +158,7 @@ def card(name: str, command: str, run: RunFolder, opened: Upsampler, speakers: d
         cells = [f"{figures[way].snr:.2f} / {figures[way].lsd10:.2f}" for way in ("model", "resampler")]
         ways.append(f"| {kind} | {cells[0]} | {cells[1]} |")
     settings = run.settings["train"]
-    seconds = json.loads(run.log.read_text(encoding="utf-8").splitlines()[-1])["seconds"]
+    trained = json.loads(run.log.read_text(encoding="utf-8").splitlines()[-1])["seconds"]
     learned = {Path(one["path"]).parent.name for one in run.info["data"]}
     names = sorted("kathleen" if one == "train" else one for one in learned)
     size = (pretrained.FOLDER / name / "model.safetensors").stat().st_size / 1e6
@@ -171,7 +174,8 @@ def card(name: str, command: str, run: RunFolder, opened: Upsampler, speakers: d
         hours=sum(files.info(Path(one["path"])).seconds for one in run.info["data"]) / 3600,
         speakers=", ".join(names),
         command=command,
-        minutes=seconds / 60,
+        minutes=trained / 60,
+        seconds=seconds,
         steps=saved.step,
         precision=settings["precision"],
         table="\n".join(rows),
@@ -183,7 +187,9 @@ def card(name: str, command: str, run: RunFolder, opened: Upsampler, speakers: d
 def command_of(run: RunFolder) -> str:
     """The command line of the run, as its settings tell it."""
     told, train = run.settings, run.settings["train"]
-    words = ["wavewright train upsample speech/train voices", f"-o {run.path.name}", f"--rate {run.rate}"]
+    sources = ["/".join(Path(source).parts[-2:]) for source in run.info["extra"]["sources"]]
+    sources = [source if source.startswith(("speech", "voices")) else Path(source).name for source in sources]
+    words = ["wavewright train upsample", *sources, f"-o {run.path.name}", f"--rate {run.rate}"]
     words += [f"--factor {told['factor']}", f"--aim {told['aim']}", f"--vary {told['vary']:g}"]
     words += [f"--held-out {told['held_out']:g}", f"--size {told['size']}"]
     words += ["--allow-upsampled"] if told["allow_upsampled"] else []
