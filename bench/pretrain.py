@@ -56,7 +56,8 @@ are those after {steps:,} steps.
 ## Measured
 
 By `python bench/pretrain.py {name} RUN --seconds {seconds:g}`, on what the training never heard: SNR in dB
-(higher is better) and LSD10 (lower is better), the mean over files. Degraded with the zero-phase Chebyshev filter of `scipy.signal.decimate`:
+(higher is better) and LSD10 (lower is better), the mean over files. Degraded with the zero-phase Chebyshev filter of
+`scipy.signal.decimate`:
 
 {table}
 
