@@ -40,7 +40,7 @@ def test_a_stretched_tone_is_as_long_as_asked_as_high_and_as_loud_as_before(fact
 @given(seed=st.integers(0, 99), length=st.integers(1, 3000))
 def test_a_factor_of_one_gives_the_sound_back(seed: int, length: int) -> None:
     x = np.random.default_rng(seed).standard_normal(length).astype(np.float32)
-    np.testing.assert_allclose(stretch(x, RATE, 1.0), x, atol=1e-5)
+    assert stretch(x, RATE, 1.0).tolist() == x.tolist()
     assert varispeed(x, 1.0).tolist() == x.tolist()
     assert transpose(x, RATE, 0.0).tolist() == x.tolist()
 

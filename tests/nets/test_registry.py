@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from wavewright.errors import ModelFileError, SettingsError
 from wavewright.nets.generator import Generator
-from wavewright.nets.names import FRAME_NAMES, GENERATOR_NAMES, NETWORK_NAMES
+from wavewright.nets.names import FRAME_NAMES, GENERATOR_NAMES, IMPUTER_NAMES, NETWORK_NAMES, UPSAMPLER_NAMES
 from wavewright.nets.registry import NETWORKS, build, config_of, from_config
 
 
 def test_help_knows_exactly_the_networks_that_can_be_built() -> None:
-    assert [*NETWORK_NAMES, *GENERATOR_NAMES, *FRAME_NAMES] == list(NETWORKS)
+    told = [NETWORK_NAMES, GENERATOR_NAMES, FRAME_NAMES, UPSAMPLER_NAMES, IMPUTER_NAMES]
+    assert [name for names in told for name in names] == list(NETWORKS)
     assert [name for name in NETWORKS if isinstance(build(name), Generator)] == list(GENERATOR_NAMES)
 
 

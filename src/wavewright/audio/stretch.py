@@ -38,6 +38,8 @@ def stretch(sound: FloatArray, rate: int, factor: float) -> FloatArray:
         ValueError: ``factor`` is not between `SHORTEST` and `LONGEST`.
     """
     _refuse("factor", factor, SHORTEST, LONGEST)
+    if factor == 1:
+        return np.asarray(sound, np.float32)
     step = max(2, round(_WINDOW * rate / 2))
     search = max(1, round(_SEARCH * rate))
     length = round(sound.size * factor)
