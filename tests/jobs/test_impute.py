@@ -309,3 +309,34 @@ def test_a_series_that_never_moves(tmp_path: Path) -> None:
     table = written(tmp_path / "t.csv", values)
     imputer = imputing.open_imputer(trained(tmp_path, table))
     np.testing.assert_allclose(imputer.fill(imputer.read(table))[1], 7.0, atol=0.5)
+
+
+@pytest.mark.parametrize(("share", "trust"), [(0.5, 1.0), (1.0, 1.0), (2.0, 0.5), (-1.0, 0.0)])
+def test_a_network_is_trusted_as_far_as_it_helps(
+    whole: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, share: float, trust: float
+) -> None:
+    table, run = whole
+    imputer = imputing.open_imputer(run)
+    material = imputer.material(imputer.read(table))
+    task = impute.ImputeTask(imputer.network, material, imputer.settings)
+    bridge = np.concatenate([np.abs(bridged - material.scaled)[mask] for bridged, _, mask in task._judged]).mean()
+
+    def knows(self: object, network: object, bridged: np.ndarray, shown: object, mask: object) -> np.ndarray:
+        return bridged + share * (material.scaled - bridged)
+
+    monkeypatch.setattr(type(material), "corrected", knows)
+    figures = task.validate()
+    assert figures["trust"] == pytest.approx(trust)
+    assert figures["mae"] == pytest.approx(abs(1 - trust * share) * bridge, abs=1e-9)
+
+
+def test_no_trust_leaves_the_first_guess(whole: tuple[Path, Path]) -> None:
+    table, run = whole
+    imputer = imputing.open_imputer(run)
+    known = imputer.read(table)
+    material = imputer.material(known)
+    bridged = material.bridged(material.scaled, known.given)
+    kept = material.corrected(imputer.network, bridged, known.given, ~known.given, 0.0)
+    assert np.allclose(
+        kept[~known.given], material.scale.within(bridged, np.where(known.given, material.scaled, np.nan))[~known.given]
+    )

@@ -19,6 +19,7 @@ from wavewright.jobs.impute.settings import JOB, ImputeSettings
 from wavewright.jobs.impute.training import scale_of, settings_of
 from wavewright.jobs.trained import trained_network
 from wavewright.nets.contract import Network
+from wavewright.train import model_file
 from wavewright.train.run import RunFolder
 
 
@@ -32,6 +33,7 @@ class Imputer:
     settings: ImputeSettings
     bridge: Bridge | None
     run: RunFolder
+    trust: float = 1.0
 
     @property
     def name(self) -> str:
@@ -96,7 +98,7 @@ class Imputer:
     def fill(self, table: Table) -> NDArray[np.float64]:
         """The values ``(series, time)`` with every gap filled; what was given is as it was, bit for bit."""
         material = self.material(table)
-        guess = material.guess(self.network, table.given)
+        guess = material.guess(self.network, table.given, self.trust)
         return np.where(table.given, table.values, material.scale.back(guess))
 
 
@@ -111,7 +113,9 @@ def open_imputer(path: Path) -> Imputer:
         raise RunError(f"run {path} belongs to the job {run.job}, not {JOB}; name a run of train impute")
     settings = settings_of(run)
     bridge = Bridge.load(run.path / BRIDGE) if settings.bridge == "process" else None
-    return Imputer(trained_network(run), tuple(run.info["extra"]["series"]), scale_of(run), settings, bridge, run)
+    network = trained_network(run)
+    trust = float(model_file.load(run.model).figures.get("trust", 1.0))
+    return Imputer(network, tuple(run.info["extra"]["series"]), scale_of(run), settings, bridge, run, trust)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def _ways(imputer: Imputer, material: Material, table: Table, hidden: Mask) -> d
     shown = table.given & ~hidden
     scaled = np.where(shown, material.scaled, np.nan)
     bridged = material.bridged(material.scaled, shown)
-    found = {imputer.settings.network: material.corrected(imputer.network, bridged, shown, hidden)}
+    found = {imputer.settings.network: material.corrected(imputer.network, bridged, shown, hidden, imputer.trust)}
     if material.bridge is not None:
         found["untrained bridge"] = bridged
     plain = (

@@ -126,13 +126,20 @@ class ImputeTask:
         return found
 
     def validate(self) -> dict[str, float]:
-        """Mean absolute and root mean square error of hidden values of what is held out, scaled."""
-        errors = []
+        """Mean absolute and root mean square error of hidden values of what is held out, scaled.
+
+        ``trust`` is the share of the network's correction that leaves the least of them, by least squares: a network
+        that has learned nothing useful changes nothing.
+        """
+        missed, corrections = [], []
         for bridged, shown, mask in self._judged:
             guess = self.material.corrected(self.network, bridged, shown, mask)
-            errors.append((guess - self.material.scaled)[mask])
-        every = np.concatenate(errors)
-        return {"mae": float(np.abs(every).mean()), "rmse": float(np.sqrt(np.square(every).mean()))}
+            missed.append((self.material.scaled - bridged)[mask])
+            corrections.append((guess - bridged)[mask])
+        error, correction = np.concatenate(missed), np.concatenate(corrections)
+        trust = min(max(float(error @ correction) / max(float(correction @ correction), 1e-12), 0.0), 1.0)
+        left = error - trust * correction
+        return {"mae": float(np.abs(left).mean()), "rmse": float(np.sqrt(np.square(left).mean())), "trust": trust}
 
     def preview(self, path: Path) -> None:
         """There is nothing to be heard."""
