@@ -57,7 +57,8 @@ class Beat:
         """
         beats = self.first + self.step * frame
         bar = int(np.floor(beats / BEATS_A_BAR + 1e-9))
-        return bar, max(0, round((beats - bar * BEATS_A_BAR) / self.step))
+        # halves go one way: to the nearest even number, as `round` has it, frames would be skipped
+        return bar, max(0, int(np.floor((beats - bar * BEATS_A_BAR) / self.step + 0.5 + 1e-6)))
 
 
 @dataclass(frozen=True)
