@@ -29,6 +29,7 @@ SHOWN = {
     "mmd": "MMD",
     "frechet": "Fréchet",
     "diversity": "divers.",
+    "movement": "movem.",
     "rising": "rising",
     "attack": "attack",
     "decay": "decay",
@@ -48,11 +49,17 @@ def hum(x: FloatArray, random: np.random.Generator) -> FloatArray:
     return np.asarray(x + 0.2 * t**4 * np.sin(2 * np.pi * 55 * np.arange(x.size) / RATE), np.float32)
 
 
+def stuck(x: FloatArray, random: np.random.Generator) -> FloatArray:
+    """Its frame of 16 ms behind the first 64, again and again."""
+    return np.asarray(np.resize(x[1024:1280], x.size), np.float32)
+
+
 DEFECTS: dict[str, Defect] = {
     "noise at -40 dB": lambda x, random: np.asarray(x + 0.01 * random.standard_normal(x.size), np.float32),
     "a rising hum": hum,
     "attack in 30 ms": lambda x, random: x * np.minimum(1, np.arange(x.size) / (0.03 * RATE)),
     "decay twice as fast": lambda x, random: np.asarray(x * np.exp(-14 * np.arange(x.size) / RATE), np.float32),
+    "one frame for ever": stuck,
     "clipped softly": lambda x, random: np.asarray(0.8 * np.tanh(10 * x), np.float32),
 }
 

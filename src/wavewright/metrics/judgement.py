@@ -25,6 +25,7 @@ from wavewright.metrics import brightness, corpus, corpus_floors, rhythm, tails
 from wavewright.metrics.distributions import drawn_floor, parted_floor, wasserstein
 from wavewright.metrics.envelope import envelopes_of
 from wavewright.metrics.memorisation import Copies, Nearest
+from wavewright.metrics.movement import movement
 
 Float64Array = NDArray[np.float64]
 Sounds = Sequence[FloatArray]
@@ -48,6 +49,7 @@ class Figures:
     mmd: float
     frechet: float
     diversity: float
+    movement: float
     tail_db: float
     rising: float
     attack: float
@@ -66,6 +68,7 @@ MEANING = {
     "mmd": "kernel distance to held-out sounds, over log-mel spectra",
     "frechet": "Fréchet distance to held-out sounds, over log-mel spectra",
     "diversity": "how unlike one another, over the corpus's own: 1 is as diverse",
+    "movement": "how much a sound changes while it lasts, over the corpus's own: 0 is one frame for ever",
     "tail_db": "energy of the last quarter over the strongest, dB, median",
     "rising": "share of sounds whose tail rises",
     "attack": "distance of the attack times from held-out ones, octaves",
@@ -149,6 +152,7 @@ class Judge:
         self._points = corpus.embed(self._training, rate)
         self._real_points = corpus.embed(self._real, rate)
         self._widths = corpus.bandwidths(self._points)
+        self._movement = movement(self._training, rate)
         self._values, self._real_values = self._measured(self._training), self._measured(self._real)
 
     @cached_property
@@ -194,6 +198,7 @@ class Judge:
             mmd_biased=corpus.mmd(points, self._real_points, self._widths, biased=True) if enough else np.nan,
             frechet=corpus.frechet(points, self._real_points) if enough else np.nan,
             diversity=corpus.spread(points) / corpus.spread(self._points) if len(self._points) > 1 else np.nan,
+            movement=movement(cut, self.rate) / self._movement if self._movement > 0 else np.nan,
             tail_db=ends.level_db,
             rising=ends.rising,
             **{name: wasserstein(values[name], self._real_values[name]) for name in values},
@@ -211,6 +216,7 @@ class Judge:
             mmd_biased=_mean([corpus.mmd(*pair, self._widths, biased=True) for pair in pairs]) if enough else np.nan,
             frechet=_mean([corpus.frechet(*pair) for pair in pairs]) if enough else np.nan,
             diversity=1.0,
+            movement=1.0,
             tail_db=ends.level_db,
             rising=ends.rising,
             **{

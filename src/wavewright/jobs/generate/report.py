@@ -26,6 +26,7 @@ TITLES = {
     "mmd": "MMD",
     "frechet": "Fréchet distance",
     "diversity": "Diversity",
+    "movement": "Movement",
     "tail_db": "Tail",
     "rising": "Rising tails",
     "attack": "Attack",
