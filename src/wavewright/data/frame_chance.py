@@ -11,21 +11,24 @@ over the k sounds that are most like the new one by class and character: at firs
 chance would be, and less the more of them have ended; behind the longest nothing is left to chance. (Drawing from the
 covariance of a sample by random weights: Evensen, "The ensemble Kalman filter", 2003, section 4.)
 
-Of loops whose beat is told it is bars that are kept and drawn, one after the other, instead of whole sounds.
+Of loops whose beat is told it is beats that are kept and drawn, one after the other, instead of whole sounds.
 """
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 
 from wavewright.audio.recording import FloatArray
-from wavewright.data.frame_controls import Beat
+from wavewright.data.frame_controls import BEATS_A_BAR, FrameControls
 
-MOST_SOUNDS = 256
+MOST_SOUNDS, MOST_BEATS = 256, 1024
 MOST_KEPT = 4_000_000
 """Numbers kept of all sounds together."""
+PLACES_APART = 100.0
+"""How unlike two beats are for not being the same one of the bar; characters vary by about one."""
 NEAREST, NEAREST_SHARE = 16, 0.25
 """How many sounds a new one takes its chance from, and the share of all of them that it does not go beyond."""
 
@@ -60,16 +63,18 @@ class Chance:
         return len(self.missed)
 
     @classmethod
-    def of_bars(cls, missed: list[FloatArray], beats: list[Beat]) -> Chance:
-        """Of the bars that begin in loops ``(frames, numbers)`` with such ``beats``; of whole loops where none does."""
-        bars = []
-        for one, beat in zip(missed, beats, strict=True):
-            places = [beat.bar_of(frame) for frame in range(len(one))]
-            for bar in sorted({bar for bar, _ in places}):
-                frames = [frame for frame, place in enumerate(places) if place[0] == bar]
-                if places[frames[0]][1] == 0:
-                    bars.append(one[frames[0] : frames[-1] + 1])
-        return cls.of(bars[:MOST_SOUNDS] or missed)
+    def of_beats(cls, missed: list[FloatArray], controls: list[FrameControls]) -> Chance:
+        """Of the beats that begin in loops ``(frames, numbers)`` told by such ``controls``, `MOST_BEATS` of them from
+        all over."""
+        beats, told = [], []
+        for one, control in zip(missed, controls, strict=True):
+            assert control.beat is not None
+            starts = [frame for frame in range(len(one)) if control.beat.beat_of(frame)[1] == 0] or [0]
+            for start, stop in itertools.pairwise([*starts, len(one)]):
+                beats.append(one[start:stop])
+                told.append(told_of_beat(control, start))
+        chosen = np.unique(np.linspace(0, len(beats) - 1, min(len(beats), MOST_BEATS)).round().astype(int))
+        return cls.of([beats[at] for at in chosen], [told[at] for at in chosen])
 
     def weights(self, told: FloatArray) -> FloatArray:
         """How much each sound counts ``(sounds,)`` for a new one of which that is ``told``: those most like it alike,
@@ -88,3 +93,12 @@ class Chance:
         if frame >= self.missed.shape[1]:
             return np.zeros((len(drawn), self.missed.shape[2]), np.float32)
         return np.asarray(drawn @ self.missed[:, frame], np.float32)
+
+
+def told_of_beat(controls: FrameControls, frame: int) -> FloatArray:
+    """What is told of the beat in which a ``frame`` lies: class, character, and the place in the bar, which counts for
+    more than these."""
+    assert controls.beat is not None
+    place = np.zeros(BEATS_A_BAR, np.float32)
+    place[controls.beat.beat_of(frame)[0] % BEATS_A_BAR] = PLACES_APART
+    return np.concatenate([controls.told(frame, 1)[:, 0], place])

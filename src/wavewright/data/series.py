@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,19 @@ class Scale:
         lowest[none] = highest[none] = 0.0
         parts = (mean, np.where(still, 1.0, deviation), lowest, highest)
         return cls(*(tuple(part.tolist()) for part in parts))
+
+    @classmethod
+    def read(cls, told: Mapping[str, Any], series: int) -> Scale:
+        """What `to_dict` gave, of so many ``series``.
+
+        Raises:
+            TypeError, ValueError, AttributeError: it is none, or one of others.
+        """
+        scale = cls(**{name: tuple(map(float, part)) for name, part in told.items()})
+        parts = np.array(list(vars(scale).values()))
+        if parts.shape != (len(vars(scale)), series) or not np.isfinite(parts).all() or min(scale.deviation) <= 0:
+            raise ValueError(f"a scale of {series} series has finite means, deviations above 0, and their ranges")
+        return scale
 
     def within(self, guess: NDArray[np.float64], shown: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scaled guesses ``(series, time)`` of the first series, none beyond what it ever was or is ``shown`` to be.

@@ -87,7 +87,7 @@ def controls_of(settings: GenerateSettings, rate: int, labels: Sequence[str]) ->
 
 def kept_material(run: RunFolder, settings: GenerateSettings) -> Material:
     """What a run learns from: its own store, the one it was given, or the sounds laid down anew after an early end."""
-    sources = [Path(source) for source in run.info["extra"]["sources"]]
+    sources = run.fact("sources", lambda names: [Path(name) for name in names])
     place = run.path / STORE
     if place.exists() or is_store(sources[0]):
         labels = Labels(settings.classes, class_parts(settings.class_part))

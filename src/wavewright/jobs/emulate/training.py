@@ -26,7 +26,8 @@ from wavewright.data.quality import FULL_SCALE
 from wavewright.data.split import Region, split
 from wavewright.data.windows import Windows
 from wavewright.engine import fused_gru, fused_wavenet
-from wavewright.errors import DataError, RunError, SettingsError
+from wavewright.errors import DataError
+from wavewright.jobs import runs
 from wavewright.jobs.emulate import takes
 from wavewright.jobs.emulate.conditioning import network_for
 from wavewright.jobs.emulate.pairs import Capture, one_pair
@@ -41,7 +42,7 @@ from wavewright.nets.channels import Channels
 from wavewright.nets.contract import Network
 from wavewright.nets.recurrent import GRU
 from wavewright.nets.slimmable import Slimmable
-from wavewright.settings import from_mapping, problems_of, to_mapping
+from wavewright.settings import to_mapping
 from wavewright.train import transfer
 from wavewright.train.distributed import choose_device
 from wavewright.train.loop import Outcome
@@ -49,7 +50,6 @@ from wavewright.train.loop import train as run_training
 from wavewright.train.memory import refuse_too_large
 from wavewright.train.progress import Reporter
 from wavewright.train.run import RunFolder, own_rank, refuse_place
-from wavewright.train.settings import budget_problems
 
 PREVIEW_SECONDS = 8.0
 VALIDATION_BLOCK = 1 << 16
@@ -306,16 +306,7 @@ def resume(
         SettingsError: settings that a resumed run may not change.
     """
     refuse_settings(settings)
-    run = RunFolder.open(folder)
-    if run.job != JOB:
-        raise RunError(f"run {folder} belongs to the job {run.job}, not {JOB}")
-    kept = [Path(file["path"]) for file in run.info["data"]]
-    if recordings is not None and [path.resolve() for path in recordings] != kept:
-        raise DataError(f"run {folder} was begun with {', '.join(map(str, kept))}; resume with those, or name none")
-    run.refuse_changed_data()
-    # a run from before a setting was there was trained as that setting's default has it
-    run.info["settings"] = to_mapping(from_mapping(EmulateSettings, run.settings))
-    run.settle(to_mapping(settings))
+    run = runs.reopened(folder, JOB, settings, recordings)
     if not (run.path / STORE).exists():  # ended before the aligned pairs were written: the recordings are unchanged
         capture = takes.capture_of(run)
         pairs = takes.prepare(capture, settings)
@@ -341,13 +332,9 @@ def learn(
 
 
 def refuse_settings(settings: EmulateSettings) -> None:
-    """Raise `SettingsError` with everything that is wrong in ``settings``, a device that is not there included."""
-    problems = problems_of(settings) + budget_problems(settings.train)
-    if settings.freeze and settings.start_from is None:
-        problems.append("setting freeze: there is nothing learned to keep; say with start_from (a run) where to begin")
-    if problems:
-        raise SettingsError(problems)
-    choose_device(settings.train.device)
+    """As `wavewright.jobs.runs.refuse_settings`, with what does not go together here."""
+    bare = "setting freeze: there is nothing learned to keep; say with start_from (a run) where to begin"
+    runs.refuse_settings(settings, [bare] if settings.freeze and settings.start_from is None else [])
 
 
 def new_network(

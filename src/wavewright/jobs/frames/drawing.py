@@ -13,16 +13,20 @@ from functools import cached_property
 import numpy as np
 
 from wavewright.audio.recording import FloatArray
-from wavewright.data.character import Character, between
-from wavewright.data.frame_chance import Chance
+from wavewright.data.character import Character
+from wavewright.data.frame_chance import Chance, told_of_beat
 from wavewright.data.frame_controls import Beat, FrameControls
 from wavewright.data.frames import Cutting, count_of
+from wavewright.data.new_characters import Learned, places_of
 from wavewright.engine.frame_sampler import Dice, FrameSampler, Memory
 from wavewright.jobs.frames.settings import FrameSampleSettings
 from wavewright.nets.frame_generator import FrameGenerator
 
 BLOCK = 64
 """Frames between two looks at the progress."""
+
+PATIENCE = 4
+"""Attempts after which it is the turn of another learned sound."""
 
 SHORTEST = 2
 """Frames before which no sound is over."""
@@ -51,7 +55,8 @@ class FrameDrawing:
     cutting: Cutting
     rate: int
     classes: tuple[str, ...] = ()
-    character: Character | None = None
+    learned: Learned | None = None
+    """Whose characters new ones lie between; none are told where None."""
     age: float | None = None
     beat: Beat | None = None
     seed: int = 0
@@ -63,30 +68,40 @@ class FrameDrawing:
     """The character of all new sounds, ``(numbers,)``; drawn between those learned where None."""
     ends: bool = True
     """Whether the network was taught where sounds end; what it says of it is noise where not."""
+    character: Character | None = None
+    """Tells how long a new sound is; None where it is the network that says when it is over."""
     chance: Chance | None = None
     """What hangs together from frame to frame of what is drawn; every frame is drawn for itself where None."""
     asked: FrameSampleSettings = field(default_factory=FrameSampleSettings)
 
-    def dice(self, sound: tuple[int, int]) -> np.random.Generator:
-        """The random numbers of a (number, attempt)."""
+    def dice(self, sound: tuple[int, ...]) -> np.random.Generator:
+        """The random numbers of a (number, attempt), and of what else is told apart."""
         return np.random.default_rng([self.seed, *sound])
 
     def seed_of(self, number: int) -> Seed:
         """What a number begins with."""
         return self.seeds[number % len(self.seeds)] if self.seeds else Seed()
 
-    def controls_of(self, number: int, dice: np.random.Generator) -> FrameControls:
-        """What the network is told of a new sound."""
+    def controls_of(self, sound: tuple[int, int], frames: int) -> FrameControls:
+        """What the network is told of a (number, attempt) of so many ``frames``."""
+        # characters have dice of their own: how many are drawn hangs on the length, and nothing else should
+        (number, attempt), dice = sound, self.dice((*sound, 1))
         label = self.labels[number % len(self.labels)] if self.labels else None
         if label is None and self.classes:
             label = self.classes[number % len(self.classes)]
-        told = between(self.characters, dice) if self.likeness is None else self.likeness
-        return FrameControls.of(label, self.classes, told, self.age, self.beat)
-
-    @cached_property
-    def characters(self) -> FloatArray:
-        """Of the sounds learned."""
-        return np.asarray(self.network.characters.numpy(), np.float32)
+        turn = number // max(1, len(set(self.labels) or self.classes)) + attempt // PATIENCE
+        told = np.zeros(0, np.float32)
+        if self.likeness is not None:
+            told = self.likeness
+        elif self.learned is not None and self.beat is None:
+            told = self.learned.between(turn, dice, label=label, seed=self.seed)
+        elif self.learned is not None and self.beat is not None:
+            places = places_of(np.unique(self.beat.beats(0, max(1, frames))))
+            told = self.learned.loop(turn, places, dice, label=label, seed=self.seed)
+        length = None
+        if self.character is not None:
+            length = self.character.seconds_of(told) * self.rate / self.cutting.kind.hop
+        return FrameControls.of(label, self.classes, told, self.age, self.beat, length)
 
     @property
     def memory(self) -> Memory:
@@ -123,13 +138,14 @@ class Blocks:
     def __init__(self, drawing: FrameDrawing, samples: int, sounds: Sequence[tuple[int, int]]) -> None:
         self.drawing, self.samples = drawing, samples
         self._dice = [drawing.dice(sound) for sound in sounds]
-        self._controls = [
-            drawing.controls_of(number, dice) for (number, _), dice in zip(sounds, self._dice, strict=True)
-        ]
+        frames = count_of(drawing.cutting.kind, samples) + max(
+            (len(one) for seed in drawing.seeds for one in seed.frames), default=0
+        )
+        self._controls = [drawing.controls_of(sound, frames) for sound in sounds]
         self._seeds = [drawing.seed_of(number) for number, _ in sounds]
         # a sound's last frame, where frames are centred on their samples, lies at its end already
         self._late = 1 if drawing.cutting.kind.overlap > 1 else 0
-        self._bar = -1
+        self._beat: int | None = None
         self._drawn = np.zeros((len(sounds), 0), np.float32)
         self.over = np.full(len(sounds), -1)
         """The frame before which each sound was over; −1 where it goes on."""
@@ -150,7 +166,13 @@ class Blocks:
                 at += 1
             block = np.concatenate(new, axis=1)
             frames = block[:, :0]
-            made = np.stack([one.push(part, last=at >= total) for one, part in zip(synthesisers, block, strict=True)])
+            sounding = np.flatnonzero((self.over < 0) | (self.over * kind.hop > done))
+            if not len(sounding):  # all are over
+                yield np.zeros((len(block), self.samples - done), np.float32)
+                return
+            pushed = [synthesisers[row].push(block[row], last=at >= total) for row in sounding]
+            made = np.zeros((len(block), len(pushed[0])), np.float32)
+            made[sounding] = pushed
             dropped = min(skip, made.shape[1])
             skip, made = skip - dropped, made[:, dropped:][:, : self.samples - done]
             if at >= total and done + made.shape[1] < self.samples:
@@ -195,17 +217,24 @@ class Blocks:
         frame, over = sampler.draw(
             Dice(uniform, normal, noise), drawing.temperature(number), denormalise=drawing.asked.denormalize
         )
+        lengths = [controls.length for controls in self._controls]
+        if drawing.character is not None:
+            over = np.array([length is not None and sampler.at - 1 >= length for length in lengths])
         if drawing.ends and not drawing.asked.past_end and number >= SHORTEST:
             self.over[over & (self.over < 0)] = number - self._late
         ended = self.over >= 0
         return np.where(ended[:, None], self._silence, frame).astype(np.float32)
 
     def _chance(self, chance: Chance, at: int) -> FloatArray:
-        """What is left to chance in a frame of each sound ``(sounds, numbers)``, drawn anew for each bar of a loop."""
-        bar, frame = (0, at) if self.drawing.beat is None else self.drawing.beat.bar_of(at)
-        if bar != self._bar:
-            self._bar = bar
-            weights = np.stack([chance.weights(controls.still) for controls in self._controls])
+        """What is left to chance in a frame of each sound ``(sounds, numbers)``, drawn anew for each beat of a loop."""
+        beat, frame = (0, at) if self.drawing.beat is None else self.drawing.beat.beat_of(at)
+        if beat != self._beat:
+            self._beat = beat
+            if self.drawing.beat is None:
+                told = [controls.told(0, 1)[:, 0] for controls in self._controls]
+            else:
+                told = [told_of_beat(controls, at) for controls in self._controls]
+            weights = np.stack([chance.weights(one) for one in told])
             self._drawn = weights * np.stack([one.standard_normal(chance.sounds, np.float32) for one in self._dice])
         return chance.at(frame, self._drawn)
 

@@ -47,9 +47,7 @@ class FramePrediction:
 
 def predict(opened: OpenFrames, material: Material, sounds: Sequence[Sound]) -> FramePrediction:
     """What ``sounds`` of ``material`` cost."""
-    measured = opened.measured
-    heard = [(material.sound(sound), sound) for sound in sounds]
-    frames = Frames([one for one, _ in heard], opened.cutting, measured.told(material, heard))
+    frames = opened.measured.frames(sounds, material)
     cost, ending = judge(opened.network, frames)
     goal = GOALS[opened.settings.network]
     repeated, mean = _naive(frames, goal == "mse")

@@ -15,16 +15,17 @@ from wavewright.data.character import BANDS, Character
 from wavewright.data.character import FRAMES as MOMENTS
 from wavewright.data.corpus import Sound
 from wavewright.data.frame_chance import MOST_KEPT, MOST_SOUNDS, Chance
-from wavewright.data.frame_controls import AGE_CHANNELS, BEAT_CHANNELS, Beat, FrameControls
+from wavewright.data.frame_controls import Beat, FrameControls
 from wavewright.data.frame_gain import Gain
 from wavewright.data.frame_kinds import FrameKind, frame_kind
 from wavewright.data.frame_scaling import NOISE_BANDS, Scaling
 from wavewright.data.frames import Cutting, Frames, count_of, cut
+from wavewright.data.new_characters import Learned
 from wavewright.data.residual_kmeans import residual_codebooks
 from wavewright.errors import DataError
 from wavewright.jobs.frames.drawing import FrameDrawing
-from wavewright.jobs.frames.loops import beat_in, varied
 from wavewright.jobs.frames.settings import FrameSettings
+from wavewright.jobs.frames.versions import Version, Versions
 from wavewright.jobs.generate.settings import GenerateSettings
 from wavewright.jobs.material import Material
 from wavewright.nets import registry
@@ -43,7 +44,7 @@ SCALES = ("mean", "deviation", "axes", "widths", "levels")
 """What a network keeps of a `Scaling`, by name."""
 
 MOST_CHARACTERS = 20_000
-"""Sounds whose character is kept."""
+"""Sounds, or beats of loops, whose character is kept."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,18 @@ class FrameMaterial:
     classes: tuple[str, ...]
     aged: bool
     """Whether a sound's age is told."""
+    placed: bool
+    """Whether its length is told, and how far through itself it is."""
 
     @property
     def rate(self) -> int:
         """Hz."""
         return self.material.corpus.rate
 
-    def controls_of(self, sound: FloatArray, label: str | None, beat: Beat | None = None) -> FrameControls:
-        """What the network is told of a sound ``(time,)``; its beat is that of the first one learned where None."""
-        found = np.zeros(0, np.float32) if self.character is None else self.character.numbers_of(sound, self.rate)
-        age = self.cutting.kind.hop / self.rate if self.aged else None
-        return FrameControls.of(label, self.classes, found, age, beat or self.beat)
+    @cached_property
+    def versions(self) -> Versions:
+        """The sounds learned and their versions."""
+        return Versions(self.material, self.settings, self.cutting.kind.hop)
 
     @cached_property
     def beat(self) -> Beat | None:
@@ -76,31 +78,55 @@ class FrameMaterial:
         Raises:
             DataError: it is shorter than a beat, or nothing in it tells a tempo.
         """
-        return beat_in(self.material, self.material.learned[0], self.settings, self.cutting.kind.hop)
+        return self.versions.beat_of(self.material.learned[0])
 
-    def frames(self, sounds: Sequence[Sound], *, varied_by: int | None = None) -> Frames:
-        """Some of the sounds, cut into frames; in silence up to the longest where no ending is learned.
+    def controls_of(self, version: Version) -> FrameControls:
+        """What the network is told of a sound."""
+        found = np.zeros(0, np.float32)
+        if self.character is not None:
+            each = [self.character.numbers_of(piece, self.rate) for piece in self.versions.pieces(version)]
+            found = each[0] if version.beat is None else np.stack(each)
+        age = self.cutting.kind.hop / self.rate if self.aged else None
+        length = len(version.sound) / self.cutting.kind.hop if self.placed else None
+        return FrameControls.of(version.source.label, self.classes, found, age, version.beat, length)
 
-        ``varied_by``: with their further versions, which follow from that seed.
-        """
-        heard = [(self.material.sound(sound), sound) for sound in sounds]
-        if varied_by is not None and self.settings.varied:
-            heard = varied(self.material, sounds, self.settings, varied_by)
-        padded = 0
-        if not self.settings.ending:
-            longest = max(sound.length for sound in self.material.learned)
-            padded = count_of(self.cutting.kind, longest)
-        return Frames([one for one, _ in heard], self.cutting, self.told(self.material, heard), padded)
-
-    def told(self, material: Material, heard: Sequence[tuple[FloatArray, Sound]]) -> list[FrameControls]:
-        """What the network is told of sounds of any ``material``, each ``(time,)`` or a version of it.
+    def frames(self, sounds: Sequence[Sound], material: Material | None = None) -> Frames:
+        """Some of the sounds, or some of another ``material``, cut into frames; in silence up to the longest where no
+        ending is learned.
 
         Raises:
-            DataError: as `beat`, of any of them.
+            DataError: a loop whose beat cannot be told.
         """
-        hop = self.cutting.kind.hop
-        beats = {sound: beat_in(material, sound, self.settings, hop) for _, sound in heard}
-        return [self.controls_of(one, sound.label, beats[sound]) for one, sound in heard]
+        heard = material or self.material
+        return self.cut([Version(heard.sound(one), one, self.versions.beat_of(one, heard)) for one in sounds])
+
+    def cut(self, versions: Sequence[Version]) -> Frames:
+        """The same of versions."""
+        padded = 0
+        if not self.settings.ending:
+            padded = count_of(self.cutting.kind, max(sound.length for sound in self.material.learned))
+        return Frames(
+            [one.sound for one in versions], self.cutting, [self.controls_of(one) for one in versions], padded
+        )
+
+    @cached_property
+    def known(self) -> list[Version]:
+        """The versions whose characters are kept."""
+        every = self.versions.all
+        rows = sum(len(self.versions.places(one)) for one in every)
+        return _evenly(every, max(1, len(every) * MOST_CHARACTERS // max(rows, MOST_CHARACTERS)))
+
+    def learned(self, characters: FloatArray) -> Learned:
+        """Whose the ``characters`` ``(rows, numbers)`` are that a network keeps."""
+        homes = {source: number for number, source in enumerate(self.material.learned)}
+        rows = [
+            (homes[one.source], number, place)
+            for number, one in enumerate(self.known)
+            for place in self.versions.places(one)
+        ]
+        found = np.array(rows[: len(characters)] or np.zeros((0, 3)), np.int64)
+        labels = tuple(source.label for source in self.material.learned)
+        return Learned(characters, found[:, 0], found[:, 1], found[:, 2], labels)
 
     def drawing(self, network: FrameGenerator, **asked: Any) -> FrameDrawing:
         """What drawing from ``network`` needs; the beat is that of the first sound."""
@@ -110,10 +136,11 @@ class FrameMaterial:
             self.cutting,
             self.rate,
             self.classes,
-            self.character,
+            self.learned(np.asarray(network.characters.numpy(), np.float32)),
             age,
             self.beat,
             ends=self.settings.ending,
+            character=self.character if self.placed else None,
             chance=self.chance(network),
             **asked,
         )
@@ -126,16 +153,15 @@ class FrameMaterial:
         if self.settings.feedback or not isinstance(distribution, GaussianMixture):
             return None
         device = next(network.parameters()).device
-        frames, missed = self.frames(_evenly(self.material.learned, MOST_SOUNDS), varied_by=0), []
+        frames, missed = self.cut(_evenly(self.versions.all, MOST_SOUNDS)), []
         for number, count in enumerate(frames.counts.tolist()):
             longest = min(count, MOST_KEPT // (len(frames.counts) * self.cutting.numbers))
             x, numbers = (torch.from_numpy(part.T[None]).to(device) for part in frames.read(number, 0, longest))
             described, _ = network.told(network(x)[0])
             missed.append(np.asarray(distribution.missed(described, numbers)[0].T.cpu(), np.float32))
-        beats = [controls.beat for controls in frames.controls if controls.beat is not None]
-        if beats:
-            return Chance.of_bars(missed, beats)
-        return Chance.of(missed, [controls.still for controls in frames.controls])
+        if self.beat is not None:
+            return Chance.of_beats(missed, list(frames.controls))
+        return Chance.of(missed, [controls.told(0, 1)[:, 0] for controls in frames.controls])
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -174,15 +200,20 @@ def fitted(material: Material, told: GenerateSettings) -> FrameMaterial:
     settings, rate = told.frame, material.corpus.rate
     kind = kind_of(settings, rate)
     material.corpus.refuse_shorter(2 * kind.hop + 1, f"a frame network with frames of {kind.hop} samples")
-    sounds = [material.sound(sound) for sound in material.learned]
+    versions = Versions(material, settings, kind.hop)
+    sounds = [one.sound for one in versions.all]
     gain = _gain(sounds, kind, settings, rate)
     # what components of levels leave is no noise: it is how a spectrum's peaks and hollows differ from the usual ones
     bands = NOISE_BANDS if kind.linear else 0
     scaling = Scaling.of(_some_frames(sounds, kind, gain), settings.components, bands, kind.weights)
-    numbers = min(settings.character, len(sounds) // 2)
-    character = Character.of(_evenly(sounds, MOST_CHARACTERS), rate, numbers) if numbers else None
+    placed = told.position and not versions.on_beat
+    pieces = [piece for one in versions.all for piece in versions.pieces(one)] if settings.character or placed else []
+    numbers = min(settings.character, len(pieces) // 2)
+    character = None
+    if numbers or placed:
+        character = Character.of(_evenly(pieces, MOST_CHARACTERS), rate, numbers, lengths=placed)
     cutting = Cutting(kind, gain, scaling, settings.heard)
-    return FrameMaterial(material, settings, cutting, character, material.corpus.labels, told.onset)
+    return FrameMaterial(material, settings, cutting, character, material.corpus.labels, told.onset, placed)
 
 
 def new_network(measured: FrameMaterial, told: GenerateSettings) -> FrameGenerator:
@@ -190,9 +221,8 @@ def new_network(measured: FrameMaterial, told: GenerateSettings) -> FrameGenerat
     lies in it."""
     torch.manual_seed(told.train.seed)
     settings, cutting, character = told.frame, measured.cutting, measured.character
-    learned = [measured.material.sound(sound) for sound in measured.material.learned]
-    kept = _evenly(learned, MOST_CHARACTERS) if character is not None else []
-    beat = measured.beat is not None
+    pieces = [piece for one in measured.known for piece in measured.versions.pieces(one)]
+    kept = pieces[:MOST_CHARACTERS] if character is not None else []
     numbers = 0 if character is None else len(character.axes)
     sizes = {"hidden_size": told.size, "num_layers": told.layers}
     network = registry.build(
@@ -202,7 +232,7 @@ def new_network(measured: FrameMaterial, told: GenerateSettings) -> FrameGenerat
         components=len(cutting.scaling.axes),
         bands=cutting.scaling.levels.shape[1],
         heard=settings.heard,
-        controls=len(measured.classes) + numbers + AGE_CHANNELS * told.onset + BEAT_CHANNELS * beat,
+        controls=measured.controls_of(measured.versions.all[0]).count,
         mixtures=settings.mixtures if told.network == "frame-mixture" else 0,
         codebooks=settings.codebooks if told.network == "frame-tokens" else 0,
         tokens=settings.tokens if told.network == "frame-tokens" else 0,
@@ -224,7 +254,8 @@ def new_network(measured: FrameMaterial, told: GenerateSettings) -> FrameGenerat
     elif isinstance(network, FrameMixture):
         network.begin_straight(*_pairs(measured.frames(_evenly(measured.material.learned, 256))))
     if isinstance(network.distribution, ResidualCodes):
-        frames = _some_frames(learned, cutting.kind, cutting.gain)
+        sounds = [one.sound for one in measured.versions.all]
+        frames = _some_frames(sounds, cutting.kind, cutting.gain)
         books = residual_codebooks(scaling.numbers(frames), settings.codebooks, settings.tokens, seed=told.train.seed)
         network.distribution.books.copy_(torch.from_numpy(books))
     return network

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,10 +13,12 @@ import numpy as np
 from wavewright.audio import files, wav_stream
 from wavewright.audio.recording import FloatArray
 from wavewright.audio.resample import resample
-from wavewright.data.frames import Frames, cut
+from wavewright.data.frames import cut
 from wavewright.errors import DataError, SettingsError
 from wavewright.jobs.frames.drawing import Blocks, FrameDrawing, Made, Seed, drawn_sounds
+from wavewright.jobs.frames.novelty import COPY, TRIES, Novelty, looked_for
 from wavewright.jobs.frames.task import judge
+from wavewright.jobs.frames.versions import Version
 from wavewright.jobs.generate.generator import OpenFrames
 from wavewright.jobs.generate.sample_request import PROMPT_SECONDS, QUIETEST_PROMPT
 from wavewright.jobs.generate.sampling import (
@@ -118,6 +120,8 @@ _Beginnings = tuple[tuple[Seed, ...], FloatArray, tuple[str, ...], FloatArray | 
 def _beginnings(opened: OpenFrames, settings: SampleSettings, number: int) -> _Beginnings:
     """What each sound begins with, what is written in front of it, what was done on the way, whose character it has."""
     asked, cutting, character = settings.frame, opened.cutting, opened.measured.character
+    if opened.measured.beat is not None:
+        character = None  # it is beats that have one, and new ones are drawn
     hop, overlap = cutting.kind.hop, cutting.kind.overlap
     none = np.zeros(0, np.float32)
     if settings.prompt is not None:
@@ -214,27 +218,41 @@ def best(
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Drawn]:
     """The sounds asked for, by number: drawn again where they failed, the likeliest kept where more were drawn."""
-    settings = wanted.settings
-    found = _draw_all(opened, wanted, [(number, 0) for number in range(len(wanted.labels))], told)
-    for attempt in range(1, settings.redraw + 1):
-        failed = [number for number, drawn in found.items() if drawn.faults]
+    settings, novel = wanted.settings, wanted.settings.frame.novel
+    if novel is None:
+        novel = looked_for(opened) and not wanted.drawing.seeds
+    novelty = Novelty(opened) if novel else None
+    found = _draw_all(opened, wanted, novelty, [(number, 0) for number in range(len(wanted.labels))], told)
+    for attempt in range(1, max(settings.redraw, TRIES * novel) + 1):
+        failed = [
+            number
+            for number, drawn in found.items()
+            if COPY in drawn.faults or (drawn.faults and attempt <= settings.redraw)
+        ]
         if not failed:
             break
         reasons = sorted({fault for number in failed for fault in found[number].faults})
         say(f"{len(failed)} of {len(found)} drawn again: {', '.join(reasons)}")
-        found |= _draw_all(opened, wanted, [(number, attempt) for number in failed], told)
+        found |= _draw_all(opened, wanted, novelty, [(number, attempt) for number in failed], told)
     likeliest = sorted(found.values(), key=lambda drawn: (bool(drawn.faults), drawn.bits))[: settings.count]
     return sorted(likeliest, key=lambda drawn: drawn.number)
 
 
 def _draw_all(
-    opened: OpenFrames, wanted: FrameRequest, sounds: Sequence[tuple[int, int]], told: Callable[[int], None]
+    opened: OpenFrames,
+    wanted: FrameRequest,
+    novelty: Novelty | None,
+    sounds: Sequence[tuple[int, int]],
+    told: Callable[[int], None],
 ) -> dict[int, Drawn]:
     found = {}
     for first in range(0, len(sounds), SIDE_BY_SIDE):
         group = sounds[first : first + SIDE_BY_SIDE]
-        for sound, made in zip(group, drawn_sounds(wanted.drawing, wanted.samples, group), strict=True):
-            found[sound[0]] = _finished(opened, wanted, sound, made)
+        made = drawn_sounds(wanted.drawing, wanted.samples, group)
+        finished = [_finished(opened, wanted, sound, one) for sound, one in zip(group, made, strict=True)]
+        copies = novelty.copies([one.sound for one in finished]) if novelty is not None else [False] * len(group)
+        for one, copy in zip(finished, copies, strict=True):
+            found[one.number] = replace(one, faults=(*one.faults, COPY)) if copy else one
         told(wanted.samples * len(group))
     return found
 
@@ -260,8 +278,9 @@ def _finished(opened: OpenFrames, wanted: FrameRequest, sound: tuple[int, int], 
 
 def cost_of(opened: OpenFrames, sound: FloatArray, label: str | None) -> float:
     """What a sound ``(time,)`` costs the network, for each number of a frame."""
-    told = opened.measured.controls_of(sound, label)
-    return judge(opened.network, Frames([sound], opened.cutting, [told]))[0]
+    measured = opened.measured
+    heard = replace(measured.material.learned[0], label=label)
+    return judge(opened.network, measured.cut([Version(sound, heard, measured.beat)]))[0]
 
 
 def stream(opened: OpenFrames, settings: SampleSettings, out: BinaryIO) -> None:

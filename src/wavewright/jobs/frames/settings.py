@@ -51,8 +51,12 @@ class FrameSettings:
         None, "frame networks: the tempo of loops; the place in the bar is learned, too", low=20, high=400
     )
     on_beat: bool = setting(False, "frame networks: learn loops with their place in the bar, the tempo estimated")
-    varied: int = setting(
-        0, "frame networks: further versions of each sound, its pitch and tempo varied a little", low=0, high=64
+    varied: int | None = setting(
+        None,
+        "frame networks: further versions of each sound, a tape played faster or slower, or loops higher or lower; "
+        "absent: as many as bring a few sounds to 240",
+        low=0,
+        high=64,
     )
     tokens: int = setting(64, "frame-tokens: codes in each codebook", low=2, high=1024)
     codebooks: int = setting(4, "frame-tokens: codebooks, each telling what the one before it left", low=1, high=16)
@@ -77,6 +81,11 @@ class FrameSampleSettings:
         choices=MEMORIES,
     )
     memory_frames: int = setting(64, "frame networks: how many frames the memory reaches", low=1, high=1_000_000)
+    novel: bool | None = setting(
+        None,
+        "frame networks: draw again what is nearer to a learned sound than any held-out one (--no-novel: keep it); "
+        "absent: where that is quick",
+    )
     past_end: bool = setting(False, "frame networks: go on when the sound is over, as long as asked")
 
 
@@ -96,7 +105,7 @@ def loops() -> FrameSettings:
         components=128,
         heard=1,
         mixtures=1,
-        character=0,
+        character=16,
         ending=False,
         input_noise=0.0,
     )
@@ -116,4 +125,5 @@ def document_recipe() -> FrameSettings:
         ending=False,
         input_noise=0.0,
         own_frames=0.0,
+        varied=0,
     )

@@ -37,7 +37,7 @@ class FrameTask:
         self.generator: FrameGenerator = new_network(measured, settings)
         self.network: Network = self.generator
         self.goal = GOALS[settings.network]
-        frames = measured.frames(measured.material.learned, varied_by=settings.train.seed)
+        frames = measured.cut(measured.versions.all)
         refuse_one_frame(frames)
         window = settings.window or 64
         batch = settings.batch or max(1, min(16, frames.most_rows(window) // own_world()))
@@ -73,7 +73,7 @@ class FrameTask:
         y, after = self.generator(x, state)
         self.state = tuple(part.detach() for part in after)
         cost, ending = costs(self.generator, y, chunk, taught=True)
-        return cost + ending if self.settings.frame.ending else cost
+        return cost + ending if self.settings.frame.ending and not self.measured.placed else cost
 
     def _noisy(self, x: Tensor) -> Tensor:
         """Noise on the frames heard, more in some rows than in others: a drawn frame is never quite right."""

@@ -95,7 +95,10 @@ class OpenFrames(OpenRun):
     def measured(self) -> FrameMaterial:
         """The sounds it was trained on and those held out, as the network hears them."""
         character, classes = character_of(self.network, self.facts), self.material.corpus.labels
-        return FrameMaterial(self.material, self.settings.frame, self.cutting, character, classes, self.settings.onset)
+        placed = character is not None and character.seconds is None
+        return FrameMaterial(
+            self.material, self.settings.frame, self.cutting, character, classes, self.settings.onset, placed
+        )
 
 
 def open_generator(path: Path) -> OpenGenerator | OpenFrames:

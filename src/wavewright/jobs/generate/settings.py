@@ -129,6 +129,7 @@ def settings_for(network: str, size: int | None = None, *, loops: bool = False) 
         return GenerateSettings(
             network=network,
             onset=network != "frame-lstm" and not loops,
+            position=network == "frame-mixture" and not loops,
             frame=frame,
             train=TrainSettings(optimizer="adam", learning_rate=0.003 if network == "frame-lstm" else 0.005),
         )

@@ -24,24 +24,25 @@ from wavewright.data.forgetting import forget
 from wavewright.engine import fused_wavenet
 from wavewright.engine.generator_training import mean_nats
 from wavewright.engine.sampler import Choice, Sampler
-from wavewright.errors import RunError, SettingsError
+from wavewright.errors import SettingsError
+from wavewright.jobs import runs
 from wavewright.jobs.frames.material import fitted
 from wavewright.jobs.frames.task import FrameTask
 from wavewright.jobs.generate.settings import JOB, STORE, GenerateSettings
 from wavewright.jobs.material import Material, files_of, kept_material, prepare, staged, tell_of
+from wavewright.jobs.runs import Begun
 from wavewright.nets import registry
 from wavewright.nets.contract import Network, State
 from wavewright.nets.distributions import Softmax
 from wavewright.nets.generator import Generator
 from wavewright.nets.names import FRAME_NAMES
 from wavewright.nets.sample_wavenet import SampleWaveNet
-from wavewright.settings import problems_of, to_mapping
+from wavewright.settings import to_mapping
 from wavewright.train.distributed import choose_device
 from wavewright.train.loop import Outcome
 from wavewright.train.loop import train as run_training
 from wavewright.train.progress import Reporter
 from wavewright.train.run import RunFolder, own_rank, own_world, refuse_place
-from wavewright.train.settings import budget_problems
 
 VALIDATED_SECONDS = 30.0
 """How much sound training listens to at each validation, held out and learned; `wavewright evaluate` hears all."""
@@ -59,17 +60,16 @@ def new_network(settings: GenerateSettings, material: Material) -> Generator:
     """The network of these settings for this corpus, its first weights drawn from their seed alone.
 
     Raises:
-        SettingsError: the network has no such size or number of layers.
+        SettingsError: the network has no such size or number of layers, or its training would not fit into memory.
     """
-    torch.manual_seed(settings.train.seed)
     kind, _ = registry.NETWORKS[settings.network]
     size, layers = SIZES.get(kind, ("channels", "layers"))
-    asked = {size: settings.size, layers: settings.layers}
-    network = registry.build(
+    network = runs.new_network(
         settings.network,
+        settings.train.seed,
         levels=material.encoding.quantizer.levels,
         controls=material.controls.count,
-        **{name: value for name, value in asked.items() if value is not None},
+        **{size: settings.size, layers: settings.layers},
     )
     assert isinstance(network, Generator)
     return network
@@ -260,12 +260,7 @@ def heard(network: SampleWaveNet, x: Tensor) -> Tensor:
 # ── a run, from its beginning or from where it stopped ────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class Begun:
-    """A run that is about to train."""
-
-    run: RunFolder
-    task: GenerateTask | FrameTask
+AnyTask = GenerateTask | FrameTask
 
 
 def begin(
@@ -276,13 +271,13 @@ def begin(
     *,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> Begun:
+) -> Begun[AnyTask]:
     """Lay down the sounds in ``sources`` (files, folders, or a store) in a new run at ``folder``.
 
     Raises:
         WavewrightError: whatever is wrong with settings, sounds or folder.
     """
-    refuse_settings(settings)
+    runs.refuse_settings(settings)
     refuse_place(folder, force=force)
     with staged(folder) as place:
         material = prepare(sources, place, settings, progress)
@@ -314,7 +309,7 @@ def begin(
     return Begun(run, task)
 
 
-def _task(material: Material, settings: GenerateSettings) -> GenerateTask | FrameTask:
+def _task(material: Material, settings: GenerateSettings) -> AnyTask:
     """What is learned, by the network's family."""
     if settings.network in FRAME_NAMES:
         return FrameTask(fitted(material, settings), settings)
@@ -327,7 +322,7 @@ def _median_seconds(material: Material, label: str | None = None) -> float:
     return float(np.median(lengths or [sound.length for sound in material.learned])) / material.corpus.rate
 
 
-def learn(begun: Begun, settings: GenerateSettings, reporter: Reporter, *, resume: bool = False) -> Outcome:
+def learn(begun: Begun[AnyTask], settings: GenerateSettings, reporter: Reporter, *, resume: bool = False) -> Outcome:
     """Train, with kernels compiled before the clock starts."""
     if isinstance(begun.task.network, SampleWaveNet) and choose_device(settings.train.device).type == "cpu":
         fused_wavenet.prepare(reporter.say)
@@ -342,20 +337,8 @@ def resume(folder: Path, settings: GenerateSettings, reporter: Reporter) -> Outc
         DataError: its sounds have changed since.
         SettingsError: settings that a resumed run may not change.
     """
-    refuse_settings(settings)
-    run = RunFolder.open(folder)
-    if run.job != JOB:
-        raise RunError(f"run {folder} belongs to the job {run.job}, not {JOB}")
-    run.refuse_changed_data()
-    run.settle(to_mapping(settings))
+    runs.refuse_settings(settings)
+    run = runs.reopened(folder, JOB, settings)
     material = kept_material(run, settings)
     task = _task(material, settings)
     return learn(Begun(run, task), settings, reporter, resume=True)
-
-
-def refuse_settings(settings: GenerateSettings) -> None:
-    """Raise `SettingsError` with everything that is wrong in ``settings``, a device that is not there included."""
-    problems = problems_of(settings) + budget_problems(settings.train)
-    if problems:
-        raise SettingsError(problems)
-    choose_device(settings.train.device)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +19,9 @@ from wavewright.data.tables import Table
 from wavewright.errors import DataError, OutputError, RunError
 from wavewright.jobs.impute.material import BRIDGE, Material, material_for
 from wavewright.jobs.impute.settings import JOB, ImputeSettings
-from wavewright.jobs.impute.training import scale_of, settings_of
+from wavewright.jobs.impute.training import scale_of, settings_of, table_of
 from wavewright.jobs.trained import trained_network
+from wavewright.nets import registry
 from wavewright.nets.contract import Network
 from wavewright.train import model_file
 from wavewright.train.run import RunFolder
@@ -25,7 +29,11 @@ from wavewright.train.run import RunFolder
 
 @dataclass(frozen=True)
 class Imputer:
-    """A network, the series it knows, their scale, and what bridges gaps for it."""
+    """A network, the series it knows, their scale, and what bridges gaps for it.
+
+    ``together``: it hears all its series at once, and so needs all of them. ``seconds`` from one time to the next of
+    what it learned, 0 where rows were counted; ``cycles`` are those of the calendar that it hears, in seconds.
+    """
 
     network: Network
     names: tuple[str, ...]
@@ -33,6 +41,9 @@ class Imputer:
     settings: ImputeSettings
     bridge: Bridge | None
     run: RunFolder
+    together: bool
+    seconds: float
+    cycles: tuple[float, ...]
     trust: float = 1.0
 
     @property
@@ -41,14 +52,16 @@ class Imputer:
         return self.run.path.resolve().name
 
     @property
-    def together(self) -> bool:
-        """Whether it hears all its series at once, and so needs all of them."""
-        return bool(self.run.info["extra"]["together"])
+    def own_table(self) -> Path:
+        """The table that it was trained on.
 
-    @property
-    def seconds(self) -> float:
-        """From one time to the next of what it learned; 0 where rows were counted."""
-        return float(self.run.info["extra"]["seconds"])
+        Raises:
+            RunError: run.json names none.
+            DataError: the table is gone, or has changed: what of it training never saw is not known any more.
+        """
+        path = table_of(self.run)
+        self.run.refuse_changed_data()
+        return path
 
     def read(self, path: Path) -> Table:
         """A table of the series that this network knows, in its own order, on its own grid.
@@ -92,8 +105,7 @@ class Imputer:
             }
         )
         settings = replace(self.settings, group="together" if self.together else "each")
-        cycles = tuple(self.run.info["extra"]["cycles"])
-        return material_for(table, settings, scale, cycles, self.bridge)
+        return material_for(table, settings, scale, self.cycles, self.bridge)
 
     def fill(self, table: Table) -> NDArray[np.float64]:
         """The values ``(series, time)`` with every gap filled; what was given is as it was, bit for bit."""
@@ -115,7 +127,47 @@ def open_imputer(path: Path) -> Imputer:
     bridge = Bridge.load(run.path / BRIDGE) if settings.bridge == "process" else None
     network = trained_network(run)
     trust = float(model_file.load(run.model).figures.get("trust", 1.0))
-    return Imputer(network, tuple(run.info["extra"]["series"]), scale_of(run), settings, bridge, run, trust)
+    names = run.fact("series", lambda told: tuple(map(str, told)))
+    together, cycles = run.fact("together", bool), run.fact("cycles", _numbers)
+    rows, bridged = (len(names) if together else 1), 0 if bridge is None else len(bridge.process.covariance)
+    if (network.in_channels, network.out_channels) != (2 * (rows + len(cycles)), rows) or bridged not in (0, rows):
+        raise RunError(f"run {path}: run.json, the model and {BRIDGE} do not belong together; put back copies of them")
+    seconds = run.fact("seconds", lambda told: _numbers([told])[0])
+    return Imputer(network, names, scale_of(run, len(names)), settings, bridge, run, together, seconds, cycles, trust)
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """What `wavewright info` tells of a run."""
+    opened = open_imputer(path)
+    saved = model_file.load(opened.run.model)
+    kind, _ = registry.config_of(opened.network)
+    told = opened.settings
+    return {
+        "name": opened.name,
+        "job": JOB,
+        "network": kind,
+        "weights": sum(parameter.numel() for parameter in opened.network.parameters()),
+        "series": ", ".join(opened.names),
+        "heard": "together" if opened.together else "each by itself",
+        "every": f"{opened.seconds:g} s" if opened.seconds else "row",
+        "bridge": told.bridge,
+        "hide": told.hide,
+        "step": saved.step,
+        **{name: round(value, 4) for name, value in saved.figures.items()},
+        "trained_on": str(table_of(opened.run)),
+    }
+
+
+def _numbers(told: Iterable[Any]) -> tuple[float, ...]:
+    """Lengths of time: numbers not below 0.
+
+    Raises:
+        ValueError: others.
+    """
+    found = tuple(map(float, told))
+    if not all(0 <= value < math.inf for value in found):
+        raise ValueError(f"{found} must be numbers not below 0")
+    return found
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,7 @@ def write(folder: Path, output: Path | None = None, *, title: str | None = None,
     if output is not None:
         refuse_existing(output, force=force)
     imputer = open_imputer(folder)
-    imputer.run.refuse_changed_data()
-    table = imputer.read(Path(imputer.run.info["data"][0]["path"]))
+    table = imputer.read(imputer.own_table)
     material = imputer.material(table)
     scores: dict[str, dict[str, tuple[float, float]]] = {}
     drawn: Trial | None = None

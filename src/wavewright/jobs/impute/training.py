@@ -7,7 +7,6 @@ Four parts, as in every job: its settings (`wavewright.jobs.impute.settings`), i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -19,18 +18,18 @@ from torch import Tensor
 from wavewright.data import masks, tables
 from wavewright.data.masks import Mask
 from wavewright.data.series import Scale
-from wavewright.errors import RunError, SettingsError
+from wavewright.errors import RunError
+from wavewright.jobs import runs
 from wavewright.jobs.impute.material import BRIDGE, Material, hidden_of, material_of, told
 from wavewright.jobs.impute.settings import JOB, ImputeSettings
+from wavewright.jobs.runs import Begun
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
-from wavewright.settings import from_mapping, problems_of, to_mapping
-from wavewright.train.distributed import choose_device
+from wavewright.settings import from_mapping, to_mapping
 from wavewright.train.loop import Outcome
 from wavewright.train.loop import train as run_training
 from wavewright.train.progress import Reporter
-from wavewright.train.run import RunFolder, refuse_place
-from wavewright.train.settings import budget_problems
+from wavewright.train.run import AGAIN, RunFolder, refuse_place
 
 VALIDATED_SHARE = 0.3
 """Of the held-out values, hidden at each validation: once in points, once in blocks."""
@@ -40,17 +39,13 @@ def new_network(settings: ImputeSettings, material: Material) -> Network:
     """The network of these settings for this table, its first weights drawn from their seed alone.
 
     Raises:
-        SettingsError: the network has no such size.
+        SettingsError: the network has no such size, or its training would not fit into memory.
     """
-    torch.manual_seed(settings.train.seed)
     kind, _ = registry.NETWORKS[settings.network]
     size, layers = {"audio-unet": ("filters", "layers"), "series-gru": ("hidden", "layers")}.get(kind, ("taps", ""))
     asked = {size: settings.size, layers: settings.layers} if layers else {size: settings.size}
-    return registry.build(
-        settings.network,
-        inputs=material.inputs,
-        outputs=material.rows,
-        **{name: value for name, value in asked.items() if value is not None},
+    return runs.new_network(
+        settings.network, settings.train.seed, inputs=material.inputs, outputs=material.rows, **asked
     )
 
 
@@ -148,15 +143,9 @@ class ImputeTask:
 # ── a run, from its beginning or from where it stopped ────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class Begun:
-    """A run that is about to train."""
-
-    run: RunFolder
-    task: ImputeTask
-
-
-def begin(path: Path, folder: Path, settings: ImputeSettings, reporter: Reporter, *, force: bool = False) -> Begun:
+def begin(
+    path: Path, folder: Path, settings: ImputeSettings, reporter: Reporter, *, force: bool = False
+) -> Begun[ImputeTask]:
     """Read a table, and make a new run at ``folder`` for it.
 
     Raises:
@@ -191,7 +180,7 @@ def begin(path: Path, folder: Path, settings: ImputeSettings, reporter: Reporter
     return Begun(run, task)
 
 
-def learn(begun: Begun, settings: ImputeSettings, reporter: Reporter, *, resume: bool = False) -> Outcome:
+def learn(begun: Begun[ImputeTask], settings: ImputeSettings, reporter: Reporter, *, resume: bool = False) -> Outcome:
     """Train. What is hidden for it is hidden, and bridged, before the clock of a budget in minutes begins."""
     reporter.say(f"hiding values {settings.copies} times over, and bridging what is hidden")
     begun.task.prepare()
@@ -207,20 +196,33 @@ def resume(folder: Path, settings: ImputeSettings, reporter: Reporter) -> Outcom
         SettingsError: settings that a resumed run may not change.
     """
     refuse_settings(settings)
-    run = RunFolder.open(folder)
-    if run.job != JOB:
-        raise RunError(f"run {folder} belongs to the job {run.job}, not {JOB}")
-    run.refuse_changed_data()
-    run.settle(to_mapping(settings))
-    table = tables.read(Path(run.info["data"][0]["path"]), settings.table)
+    run = runs.reopened(folder, JOB, settings)
+    table = tables.read(table_of(run), settings.table)
     material = material_of(table, settings)
+    if material.bridge is not None and not (run.path / BRIDGE).exists():  # lost, or killed before it was written
+        material.bridge.save(run.path / BRIDGE)
     task = ImputeTask(new_network(settings, material), material, settings)
     return learn(Begun(run, task), settings, reporter, resume=True)
 
 
-def scale_of(run: RunFolder) -> Scale:
-    """The scale that a run was trained with."""
-    return Scale(**{name: tuple(part) for name, part in run.info["extra"]["scale"].items()})
+def scale_of(run: RunFolder, series: int) -> Scale:
+    """The scale that a run was trained with, of so many ``series``.
+
+    Raises:
+        RunError: run.json has none, or one of others.
+    """
+    return run.fact("scale", lambda told: Scale.read(told, series))
+
+
+def table_of(run: RunFolder) -> Path:
+    """The table that a run was trained on.
+
+    Raises:
+        RunError: run.json names none.
+    """
+    if not run.info["data"]:
+        raise RunError(f"run {run}: run.json is damaged (it names no table); {AGAIN}")
+    return Path(run.info["data"][0]["path"])
 
 
 def settings_of(run: RunFolder) -> ImputeSettings:
@@ -229,8 +231,8 @@ def settings_of(run: RunFolder) -> ImputeSettings:
 
 
 def refuse_settings(settings: ImputeSettings) -> None:
-    """Raise `SettingsError` with everything that is wrong in ``settings``, a device that is not there included."""
-    problems = problems_of(settings) + budget_problems(settings.train)
+    """As `wavewright.jobs.runs.refuse_settings`, with what does not go together here."""
+    problems = []
     if settings.least_hidden > settings.most_hidden:
         problems.append(
             f"settings least_hidden = {settings.least_hidden}, most_hidden = {settings.most_hidden}: the least must "
@@ -238,6 +240,4 @@ def refuse_settings(settings: ImputeSettings) -> None:
         )
     if settings.hold == "series" and settings.group == "together":
         problems.append("settings hold = series, group = together: series that are heard together cannot be held out")
-    if problems:
-        raise SettingsError(problems)
-    choose_device(settings.train.device)
+    runs.refuse_settings(settings, problems)

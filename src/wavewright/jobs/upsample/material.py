@@ -99,12 +99,29 @@ def material_of(corpus: Corpus, settings: UpsampleSettings) -> Material:
 
 
 def kept_material(run: RunFolder, settings: UpsampleSettings) -> Material:
-    """What a run learns from: its own store, or the one that it was given."""
-    sources = [Path(source) for source in run.info["extra"]["sources"]]
+    """What a run learns from: its own store, the one that it was given, or its sounds laid down anew.
+
+    Raises:
+        RunError: there is no store, and run.json does not say where the sounds came from.
+        AudioFileError, DataError: they are gone.
+    """
     place = run.path / STORE
     if place.exists():
         return material_of(Corpus.open(place), settings)
-    return prepare(sources, place, settings)
+    return prepare(run.fact("sources", _paths), place, settings)
+
+
+def sources_of(run: RunFolder) -> list[Path]:
+    """Where the sounds of a run came from; none for a model of the package, which does not say.
+
+    Raises:
+        RunError: run.json names no such places.
+    """
+    return run.fact("sources", _paths) if "sources" in run.info["extra"] else []
+
+
+def _paths(names: Sequence[str]) -> list[Path]:
+    return [Path(name) for name in names]
 
 
 def notes(material: Material) -> list[str]:

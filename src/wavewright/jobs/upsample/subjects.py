@@ -14,7 +14,7 @@ from wavewright.audio.recording import FloatArray
 from wavewright.audio.resample import StreamResampler
 from wavewright.data.corpus import Sound
 from wavewright.errors import AudioFileError, DataError, RunError
-from wavewright.jobs.upsample.material import Material, kept_material
+from wavewright.jobs.upsample.material import Material, kept_material, sources_of
 from wavewright.jobs.upsample.settings import UpsampleSettings
 from wavewright.jobs.upsample.upsampling import Upsampler
 from wavewright.settings import from_mapping
@@ -99,7 +99,7 @@ def held_out(upsampler: Upsampler) -> list[Subject]:
 
 def material_of(upsampler: Upsampler) -> Material | None:
     """What the run has learned and held out; None where there is no run, or its sounds are gone."""
-    if upsampler.run is None or not upsampler.run.info["extra"].get("sources"):
+    if upsampler.run is None or not sources_of(upsampler.run):
         return None
     try:
         return kept_material(upsampler.run, from_mapping(UpsampleSettings, upsampler.run.settings))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,23 +25,22 @@ from wavewright.data.corpus import Sound
 from wavewright.data.degrade import DegradedPatches, degradation_of
 from wavewright.data.split import Region
 from wavewright.engine.player import Player
-from wavewright.errors import DataError, RunError, SettingsError
+from wavewright.errors import DataError, SettingsError
+from wavewright.jobs import runs
 from wavewright.jobs.material import files_of, staged
+from wavewright.jobs.runs import Begun
 from wavewright.jobs.upsample.material import Material, kept_material, notes, prepare, rate_of
 from wavewright.jobs.upsample.settings import JOB, STORE, UpsampleSettings, low_rate_of
 from wavewright.metrics import spectral
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
 from wavewright.nets.spectral_upsampler import SpectralUpsampler
-from wavewright.settings import from_mapping, problems_of, to_mapping
+from wavewright.settings import to_mapping
 from wavewright.train import model_file, transfer
-from wavewright.train.distributed import choose_device
 from wavewright.train.loop import Outcome
 from wavewright.train.loop import train as run_training
-from wavewright.train.memory import refuse_too_large
 from wavewright.train.progress import Reporter
 from wavewright.train.run import RunFolder, own_rank, refuse_place
-from wavewright.train.settings import budget_problems
 
 VALIDATED_SECONDS = 40.0
 """How much held-out sound training listens to at each validation; `wavewright evaluate` hears all."""
@@ -94,12 +93,7 @@ def new_network(settings: UpsampleSettings, rate: int, low_rate: int, start: Pat
             asked["block"] = settings.pool
     else:
         asked = {"hidden": settings.size, "layers": settings.layers}
-    told = {name: value for name, value in asked.items() if value is not None}
-    with torch.device("meta"):  # shapes without memory
-        weights = sum(parameter.numel() for parameter in registry.build(settings.network, **told).parameters())
-    refuse_too_large(weights, settings.network)
-    torch.manual_seed(settings.train.seed)
-    network = registry.build(settings.network, **told)
+    network = runs.new_network(settings.network, settings.train.seed, **asked)
     if start is not None:
         _take_weights(network, start)
     return network
@@ -256,14 +250,6 @@ def _some(sounds: Sequence[Sound], rate: int) -> tuple[Sound, ...]:
 # ── a run, from its beginning or from where it stopped ────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class Begun:
-    """A run that is about to train."""
-
-    run: RunFolder
-    task: UpsampleTask
-
-
 def begin(
     sources: Sequence[Path],
     folder: Path,
@@ -272,13 +258,13 @@ def begin(
     *,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
-) -> Begun:
+) -> Begun[UpsampleTask]:
     """Lay down the sounds in ``sources`` (files, folders, or a store) in a new run at ``folder``.
 
     Raises:
         WavewrightError: whatever is wrong with settings, sounds or folder.
     """
-    refuse_settings(settings)
+    runs.refuse_settings(settings)
     refuse_place(folder, force=force)
     start = None if settings.start_from is None else Path(settings.start_from)
     if start is not None:
@@ -318,7 +304,9 @@ def begin(
     return Begun(run, task)
 
 
-def learn(begun: Begun, settings: UpsampleSettings, reporter: Reporter, *, resume: bool = False) -> Outcome:
+def learn(
+    begun: Begun[UpsampleTask], settings: UpsampleSettings, reporter: Reporter, *, resume: bool = False
+) -> Outcome:
     """Train."""
     return run_training(begun.task, settings.train, begun.run, resume=resume, reporter=reporter)
 
@@ -331,23 +319,9 @@ def resume(folder: Path, settings: UpsampleSettings, reporter: Reporter) -> Outc
         DataError: its sounds have changed since.
         SettingsError: settings that a resumed run may not change.
     """
-    refuse_settings(settings)
-    run = RunFolder.open(folder)
-    if run.job != JOB:
-        raise RunError(f"run {folder} belongs to the job {run.job}, not {JOB}")
-    run.refuse_changed_data()
-    # a run from before a setting was there was trained as that setting's default has it
-    run.info["settings"] = to_mapping(from_mapping(UpsampleSettings, run.settings))
-    run.settle(to_mapping(settings))
+    runs.refuse_settings(settings)
+    run = runs.reopened(folder, JOB, settings)
     material = kept_material(run, settings)
     start = None if settings.start_from is None else transfer.kept(run)
     network = new_network(settings, material.rate, material.low_rate, start)
     return learn(Begun(run, UpsampleTask(network, material, settings)), settings, reporter, resume=True)
-
-
-def refuse_settings(settings: UpsampleSettings) -> None:
-    """Raise `SettingsError` with everything that is wrong in ``settings``, a device that is not there included."""
-    problems = problems_of(settings) + budget_problems(settings.train)
-    if problems:
-        raise SettingsError(problems)
-    choose_device(settings.train.device)

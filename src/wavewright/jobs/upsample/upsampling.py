@@ -24,9 +24,10 @@ from wavewright.audio.recording import FloatArray
 from wavewright.audio.resample import StreamResampler
 from wavewright.engine.player import Player
 from wavewright.engine.render import plan
-from wavewright.errors import RunError, SettingsError, WavewrightError
+from wavewright.errors import ModelFileError, RunError, SettingsError, WavewrightError
 from wavewright.jobs.trained import trained_network
 from wavewright.jobs.upsample import pretrained
+from wavewright.jobs.upsample.material import sources_of
 from wavewright.jobs.upsample.settings import JOB
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
@@ -127,10 +128,13 @@ def open_upsampler(path: Path) -> Upsampler:
     run = RunFolder.open(pretrained.place(path))
     if run.job != JOB:
         raise RunError(f"run {path} belongs to the job {run.job}, not {JOB}; name a run of train upsample")
-    low_rate = run.info.get("extra", {}).get("low_rate")
-    if not isinstance(low_rate, int) or not 0 < low_rate < (run.rate or 0):
+    low_rate = run.info["extra"].get("low_rate")
+    if type(low_rate) is not int or not 0 < low_rate < (run.rate or 0):
         raise RunError(f"run {path}: run.json is damaged (rates); put back a copy of it, or begin the run anew")
-    return Upsampler(trained_network(run), run.rate or 0, low_rate, path.resolve().name, run)
+    network = trained_network(run)
+    if (network.in_channels, network.out_channels) != (1, 1):
+        raise ModelFileError(f"{run.model} holds a network of several channels, which is no upsampler; train again")
+    return Upsampler(network, run.rate or 0, low_rate, path.resolve().name, run)
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -139,6 +143,7 @@ def describe(path: Path) -> dict[str, Any]:
     assert opened.run is not None
     saved = model_file.load(opened.run.model)
     extra, told = opened.run.info["extra"], opened.run.settings
+    count = {name: opened.run.fact(name, len) for name in ("held_out", "skipped") if name in extra}
     kind, _ = registry.config_of(opened.network)
     return {
         "name": opened.name,
@@ -152,9 +157,9 @@ def describe(path: Path) -> dict[str, Any]:
         "degrade": told.get("degrade"),
         "step": saved.step,
         **{name: round(value, 4) for name, value in saved.figures.items()},
-        "trained_on": ", ".join(extra.get("sources", [])),
-        "held_out": len(extra.get("held_out", [])),
-        "left_out": len(extra.get("skipped", [])) or None,
+        "trained_on": ", ".join(map(str, sources_of(opened.run))),
+        "held_out": count.get("held_out", 0),
+        "left_out": count.get("skipped") or None,
     }
 
 
