@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from wavewright.data.residual_kmeans import encoded
+from wavewright.data.residual_kmeans import decoded, encoded
 from wavewright.nets import frame_distributions
 from wavewright.nets.frame_config import FrameLSTMConfig
 from wavewright.nets.frame_distributions import GaussianMixture, Point, drawn
@@ -136,6 +136,40 @@ def test_codes_draw_sums_of_their_vectors() -> None:
     likeliest = codes.draw(parameters, torch.rand(50, 2), torch.zeros(50, 4), 0.0)
     expected = codes.books[0][parameters[:, :6].argmax(1)] + codes.books[1][parameters[:, 6:].argmax(1)]
     assert torch.allclose(likeliest, expected)
+
+
+def of_codes() -> FrameTokens:
+    torch.manual_seed(5)
+    net = FrameTokens(SMALL)
+    assert isinstance(net.distribution, ResidualCodes)
+    net.distribution.books.copy_(torch.randn(2, 5, 6))
+    return net
+
+
+def test_frames_are_heard_as_their_codes_tell_them() -> None:
+    net = of_codes()
+    books = net.distribution.books.numpy()
+    x = torch.randn(2, net.in_channels, 9)
+    told = x.clone()
+    for back in range(0, 12, 6):  # of two frames heard
+        frames = x[:, back : back + 6].transpose(1, 2).reshape(-1, 6).numpy()
+        as_codes = decoded(books, encoded(books, frames)).reshape(2, 9, 6)
+        told[:, back : back + 6] = torch.from_numpy(as_codes).transpose(1, 2)
+    found = net(x)[0]
+    assert torch.allclose(found, FrameLSTM.forward(net, told)[0], atol=1e-6)
+    assert not torch.allclose(found, FrameLSTM.forward(net, x)[0], atol=1e-3)
+
+
+def test_a_deaf_network_of_codes_learns_nothing_of_the_frames_before() -> None:
+    net = of_codes()
+    net.deafen()
+    x = torch.randn(2, net.in_channels, 9)
+    x[:, :12] = 0
+    net(x)[0].square().sum().backward()  # type: ignore[no-untyped-call]
+    gradient = net.dense_in.weight.grad
+    assert gradient is not None
+    assert not gradient[:, :12].any()
+    assert gradient[:, 12:].any()
 
 
 # ── the linear path ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,7 @@
 """One frame of a frame network worked out in plain arrays: what torch's bookkeeping costs is more than the products.
 
 The same numbers as the network's own `forward` over a single frame, for dense layer, stacked LSTMs, dense layer, and
-the linear path of a mixture.
+the linear path of a mixture, or the codes that frames are heard as.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
+from wavewright.data.residual_kmeans import decoded, encoded
 from wavewright.nets.frame_lstm import FrameLSTM
 from wavewright.nets.frame_mixture import FrameMixture
+from wavewright.nets.frame_tokens import FrameTokens, ResidualCodes
 
 Minds = tuple[FloatArray, FloatArray]
 """Hidden and cell, each ``(sounds, layers, units)``."""
@@ -23,6 +25,7 @@ class FrameStep:
     def __init__(self, network: FrameLSTM) -> None:
         weights = {name: value.detach().cpu().numpy() for name, value in network.named_parameters()}
         self._config = network.config
+        self._told = network.config.heard * network.config.numbers
         self._dense_in = weights["dense_in.weight"].T.copy(), weights["dense_in.bias"]
         self._dense_out = weights["dense_out.weight"].T.copy(), weights["dense_out.bias"]
         self._layers = [
@@ -34,6 +37,10 @@ class FrameStep:
         ]
         self._straight = weights["straight.weight"].T.copy() if isinstance(network, FrameMixture) else None
         self._direct = network.direct if isinstance(network, FrameMixture) else 0
+        self._books: FloatArray | None = None
+        if isinstance(network, FrameTokens) and self._dense_in[0][: self._told].any():
+            assert isinstance(network.distribution, ResidualCodes)
+            self._books = network.distribution.books.cpu().numpy()
 
     def start(self, sounds: int) -> Minds:
         """The first state."""
@@ -43,6 +50,10 @@ class FrameStep:
     def __call__(self, x: FloatArray, minds: Minds) -> tuple[FloatArray, Minds]:
         units = self._config.hidden_size
         hidden, cell = minds[0].copy(), minds[1].copy()
+        if self._books is not None:
+            frames = x[:, : self._told].reshape(-1, self._config.numbers)
+            heard = decoded(self._books, encoded(self._books, frames)).reshape(len(x), -1)
+            x = np.concatenate([heard, x[:, self._told :]], axis=1)
         within = np.tanh(x @ self._dense_in[0] + self._dense_in[1])
         for at, (weight, bias) in enumerate(self._layers):
             gates = np.concatenate([within, hidden[:, at]], axis=1) @ weight + bias

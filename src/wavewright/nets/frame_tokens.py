@@ -2,6 +2,9 @@
 
 A softmax over codes cannot blur: what is drawn is always a frame like those there were, and silence is a code like any
 other. Each codebook's logits also hear the codes drawn before them in the same frame, through tables that are added up.
+
+It hears codes, too: what is left of a frame beyond them, it never says itself. A network that had learned from whole
+frames would hear something strange as soon as it hears what it said.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wavewright.nets.contract import State
 from wavewright.nets.frame_config import FrameLSTMConfig
 from wavewright.nets.frame_distributions import FrameDistribution, drawn
 from wavewright.nets.frame_lstm import FrameLSTM
@@ -53,6 +57,10 @@ class ResidualCodes(nn.Module):
             left = left - book[nearest]
         return torch.stack(found, 1)
 
+    def frames_of(self, codes: Tensor) -> Tensor:
+        """The frames ``(n, numbers)`` of codes ``(n, codebooks)``."""
+        return torch.stack([book[codes[:, at]] for at, book in enumerate(self.books)]).sum(0)
+
     def cost(self, parameters: Tensor, frames: Tensor) -> Tensor:
         """Nats a codebook."""
         batch, _, time = frames.shape
@@ -87,12 +95,23 @@ class ResidualCodes(nn.Module):
 
 
 class FrameTokens(FrameLSTM):
-    """`FrameLSTM` that says codes.
+    """`FrameLSTM` that hears and says codes.
 
     >>> net = FrameTokens(FrameLSTMConfig(features=16, numbers=4, heard=1, hidden_size=8, codebooks=2, tokens=5))
     >>> net(torch.zeros(2, 5, 10))[0].shape
     torch.Size([2, 11, 10])
     """
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """As `FrameLSTM`, every frame heard as its codes tell it."""
+        numbers, told = self.config.numbers, self.config.heard * self.config.numbers
+        if not bool(self.dense_in.weight[:, :told].any()):
+            return super().forward(x, state)  # deafened: what is shown to it as zeros has to stay so
+        codes = self.distribution
+        assert isinstance(codes, ResidualCodes)
+        frames = x[:, :told].transpose(1, 2).reshape(-1, numbers)  # (batch · frames · heard, numbers)
+        heard = codes.frames_of(codes.codes_of(frames)).reshape(len(x), -1, told).transpose(1, 2)
+        return super().forward(torch.cat([heard, x[:, told:]], dim=1), state)
 
     def _distribution(self, config: FrameLSTMConfig) -> FrameDistribution:
         return ResidualCodes(config.numbers, max(1, config.codebooks), max(2, config.tokens))
