@@ -7,6 +7,7 @@ import io
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,6 +107,41 @@ def test_filling_changes_gaps_and_nothing_else(
 def test_spans_cover_a_line(line: str) -> None:
     places = table_text.spans(line, ";")
     assert ";".join(line[begin:end] for begin, end in places) == line
+
+
+@given(text=st.text(alphabet='ab,"\n', max_size=30))
+@trials(deadline=None, max_examples=300)
+def test_records_and_cells_are_those_of_the_csv_reader(text: str) -> None:
+    try:
+        wanted = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+    except csv.Error:
+        return
+    found = []
+    for record in table_text.records(io.StringIO(text, newline=""), ","):
+        body = record.rstrip("\n")
+        cells = [body[begin:end] for begin, end in table_text.spans(body, ",")]
+        found.append([cell[1:-1].replace('""', '"') if cell.startswith('"') else cell for cell in cells])
+    assert [row for row in found if row != [""]] == [row for row in wanted if row != [""]]
+
+
+def test_a_quote_inside_a_cell_moves_nothing(tmp_path: Path) -> None:
+    table = tables.read(written(tmp_path, 'note,a,b\n5" pipe,1,2\nx,,3\n"y\n5"" z",4,\n'))
+    lines = "".join(tables_out.filled_lines(table, np.full((2, 3), 42.0)))
+    assert lines == 'note,a,b\n5" pipe,1,2\nx,42,3\n"y\n5"" z",4,42\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "words"),
+    [
+        ("a,b\n1,2\n3,-2e200\n", {}, r"series 'b' holds 2e\+200, and numbers beyond 1e\+100"),
+        ("date,a\n2020-01-01,1\n", {"before": "2019-01-01"}, "has no rows before 2019-01-01"),
+        ("date,a\n0,1\n1,1\n2,1\n1e300,1\n", {}, "4 dates on a grid of 1 s would leave"),
+    ],
+)
+def test_what_no_machine_can_hold_is_told(tmp_path: Path, text: str, settings: dict[str, Any], words: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(DataError, match=words):
+        tables.read(path, TableSettings(**settings))
 
 
 @pytest.mark.parametrize(
@@ -265,6 +301,26 @@ def test_parquet_keeps_every_given_bit(
     for was, is_ in zip(before.column("y").to_pylist(), after.column("y").to_pylist(), strict=True):
         assert is_ == (filled if was is None or was != was else was)
     assert isinstance(pyarrow.__version__, str)
+
+
+@pytest.mark.parametrize("kind", ["float", "uint8", "decimal128(9, 2)", "string", "string_view", "dictionary"])
+def test_parquet_columns_of_any_kind_keep_it(tmp_path: Path, kind: str) -> None:
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    values = arrow.array(["1", None, "3", "4"])
+    types = {"decimal128(9, 2)": arrow.decimal128(9, 2), "dictionary": arrow.dictionary(arrow.int32(), arrow.string())}
+    column = values.cast(types.get(kind) or arrow.type_for_alias(kind))
+    moved = arrow.array([datetime(2020, 1, day) for day in (3, 1, 2, 4)])  # a date that is not the rows' own
+    path, filled = tmp_path / "t.parquet", tmp_path / "f.parquet"
+    dates = arrow.array([datetime(2020, 1, day) for day in (1, 2, 3, 4)])
+    parquet.write_table(arrow.table({"date": dates, "a": column, "moved": moved}), path)
+    table = tables.read(path)
+    assert table.names == ("a",)
+    assert "column 'moved' is left out" in table.told[0]
+    tables_out.write(table, np.full((1, 4), 2.0), filled)
+    after = parquet.read_table(filled)
+    assert after.schema == parquet.read_table(path).schema
+    assert [float(cell) for cell in after.column("a").to_pylist()] == [1, 2, 3, 4]
+    assert after.column("moved").to_pylist() == moved.to_pylist()
 
 
 def test_parquet_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,13 +103,13 @@ def grid_of(table: str, times: NDArray[np.float64], step: float = 0.0) -> Grid:
     moments = np.unique(times)
     told = []
     own = step or step_of(moments)
-    place = np.round((times - moments[0]) / own).astype(np.int64)
-    count = int(place.max()) + 1
-    if count > EMPTIEST * len(moments) + EMPTIEST:
+    steps = np.round((moments[-1] - moments[0]) / own)  # may be more than an integer holds
+    if not steps < EMPTIEST * len(moments) + EMPTIEST:
         raise DataError(
-            f"{table}: {len(moments):,} dates on a grid of {own:g} s would leave {count - len(moments):,} gaps between "
-            f"{said(float(moments[0]))} and {said(float(moments[-1]))}; give the step in seconds by --every"
+            f"{table}: {len(moments):,} dates on a grid of {own:g} s would leave {steps + 1 - len(moments):,.0f} gaps "
+            f"between {said(float(moments[0]))} and {said(float(moments[-1]))}; give the step in seconds by --every"
         )
+    place, count = np.round((times - moments[0]) / own).astype(np.int64), int(steps) + 1
     off = int(np.count_nonzero(np.abs(times - moments[0] - place * own) > (0.07 if own > 27 * DAY else 1e-6) * own))
     if off:
         told.append(f"{off} dates moved to the nearest of a grid of {own:g} s")

@@ -63,11 +63,13 @@ def _is_value(text: str) -> bool:
     return True
 
 
-def chunks(path: Path, wanted: Sequence[str], names: Sequence[str], dialect: Dialect) -> Iterator[dict[str, Column]]:
-    """The ``wanted`` columns, `ROWS` rows at a time."""
+def chunks(
+    path: Path, wanted: Sequence[str], names: Sequence[str], dialect: Dialect, when: Sequence[str] = ()
+) -> Iterator[dict[str, Column]]:
+    """The ``wanted`` columns, `ROWS` rows at a time; dates are numbers in the columns ``when``, elsewhere text."""
     if is_parquet(path):
         for batch in _parquet_file(path).iter_batches(batch_size=ROWS, columns=list(wanted)):
-            yield {name: _arrow(batch.column(name)) for name in wanted}
+            yield {name: _arrow(batch.column(name), dated=name in when) for name in wanted}
         return
     places = [names.index(name) for name in wanted]
     lines = itertools.islice(table_text.rows(path, dialect.delimiter), 1, None)
@@ -89,14 +91,14 @@ def _parquet_file(path: Path) -> Any:
         raise DataError(f"table {path} is no .parquet file that can be read ({error}); save it anew") from error
 
 
-def _arrow(column: Any) -> Column:
+def _arrow(column: Any, *, dated: bool) -> Column:
     import pyarrow
 
     kind = column.type
     if pyarrow.types.is_dictionary(kind):
         column = column.dictionary_decode()
         kind = column.type
-    if pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date(kind):
+    if dated and (pyarrow.types.is_timestamp(kind) or pyarrow.types.is_date(kind)):
         days = column.cast(pyarrow.timestamp("us", tz=getattr(kind, "tz", None))).cast(pyarrow.int64())
         return np.asarray(days.to_numpy(zero_copy_only=False), np.float64) / 1e6
     if pyarrow.types.is_floating(kind) or pyarrow.types.is_integer(kind) or pyarrow.types.is_decimal(kind):

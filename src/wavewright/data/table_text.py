@@ -91,12 +91,12 @@ def _no_text(path: Path, error: UnicodeDecodeError) -> DataError:
     return DataError(f"table {path} is not UTF-8 text throughout (bytes {wrong}); save it as UTF-8, or as .parquet")
 
 
-def records(file: TextIO) -> Iterator[str]:
+def records(file: TextIO, delimiter: str) -> Iterator[str]:
     """The records of a .csv file, line ends included; a line break inside quotes does not end one."""
     whole = ""
     for line in file:
         whole += line
-        if whole.count('"') % 2 == 0:
+        if '"' not in whole or _closed(whole, delimiter):
             yield whole
             whole = ""
     if whole:
@@ -106,21 +106,41 @@ def records(file: TextIO) -> Iterator[str]:
 def spans(line: str, delimiter: str) -> list[tuple[int, int]]:
     """Where each cell of one record begins and ends, quotes included.
 
-    >>> line = 'a,"b,c",,d'
+    As `csv` has it, a quote means something at the beginning of a cell alone.
+
+    >>> line = 'a,"b,c",,5" pipe'
     >>> [line[begin:end] for begin, end in spans(line, ",")]
-    ['a', '"b,c"', '', 'd']
+    ['a', '"b,c"', '', '5" pipe']
     """
-    if '"' not in line:
-        ends = [place for place, sign in enumerate(line) if sign == delimiter]
-        return list(zip([0, *(end + 1 for end in ends)], [*ends, len(line)], strict=True))
-    found, begin, quoted = [], 0, False
-    for place, sign in enumerate(line):
-        if sign == '"':
-            quoted = not quoted
-        elif sign == delimiter and not quoted:
-            found.append((begin, place))
-            begin = place + 1
-    return [*found, (begin, len(line))]
+    found, begin = list[tuple[int, int]](), 0
+    while True:
+        end = line.find(delimiter, _behind_quotes(line, begin))
+        if end < 0:
+            return [*found, (begin, len(line))]
+        found.append((begin, end))
+        begin = end + 1
+
+
+def _closed(record: str, delimiter: str) -> bool:
+    """Whether the last cell's quotes are closed again."""
+    begin = spans(record, delimiter)[-1][0]
+    return not record.startswith('"', begin) or _closing(record, begin) >= 0
+
+
+def _behind_quotes(line: str, begin: int) -> int:
+    """The place behind the quotes of the cell that begins there; the line's end where they are never closed."""
+    if not line.startswith('"', begin):
+        return begin
+    closing = _closing(line, begin)
+    return len(line) if closing < 0 else closing + 1
+
+
+def _closing(line: str, begin: int) -> int:
+    """Where the quote at ``begin`` is closed, two quotes side by side being one inside; −1 where it is not."""
+    place = line.find('"', begin + 1)
+    while place >= 0 and line.startswith('"', place + 1):
+        place = line.find('"', place + 2)
+    return place
 
 
 def replaced(line: str, delimiter: str, changes: Sequence[tuple[int, str]]) -> str:

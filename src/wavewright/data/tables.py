@@ -29,6 +29,8 @@ COUNTERS = ("", "#", "no", "nr", "id", "index", "row", "unnamed: 0")
 COMBINED = ("none", "mean", "sum")
 LARGEST = 500_000_000
 """Values, series by times, that a table may hold: 4 GB of them."""
+LARGEST_NUMBER = 1e100
+"""Values beyond it, either way, are refused: the sum of their squares would be infinite."""
 PENDING = 1 << 22
 """Rows of a long table after which those of one series and date are combined."""
 
@@ -106,7 +108,8 @@ def read(path: Path, settings: TableSettings = TableSettings(), *, step: float =
         empty: whether a series may be all gaps.
 
     Raises:
-        DataError: no table, no numbers, dates given twice or that cannot be read, or a series of all gaps.
+        DataError: no table, no numbers, or some beyond `LARGEST_NUMBER`; dates given twice or that cannot be read; a
+            series of all gaps.
         SettingsError: columns that the table does not have.
     """
     checked(settings)
@@ -130,6 +133,7 @@ def read(path: Path, settings: TableSettings = TableSettings(), *, step: float =
     if bare and not empty:
         remedy = "take its rows out" if settings.keys else "leave it out by naming the others with --columns"
         raise DataError(f"table {path}: series {bare[0]!r} is all gaps, nothing can be learned of it; {remedy}")
+    _refuse_endless(table)
     told = table.told + ((f"{numbers.infinite} infinite values count as gaps",) if numbers.infinite else ())
     return replace(table, told=told, dialect=dialect)
 
@@ -160,6 +164,18 @@ def _refuse_columns(path: Path, names: Sequence[str], settings: TableSettings) -
         raise SettingsError(unknown)
 
 
+def _refuse_endless(table: Table) -> None:
+    """Raise `DataError` where a value is so large that a computer cannot square and sum it."""
+    largest = np.fmax(np.fmax.reduce(table.values, axis=1), -np.fmin.reduce(table.values, axis=1))
+    endless = np.flatnonzero(largest > LARGEST_NUMBER)
+    if len(endless):
+        raise DataError(
+            f"table {table.path}: series {table.names[endless[0]]!r} holds {largest[endless[0]]:g}, and numbers beyond "
+            f"{LARGEST_NUMBER:g} cannot be reckoned with; call it a gap by --sentinels, or tell the column in other "
+            "units"
+        )
+
+
 @dataclass
 class _Reader:
     """One way through a file: what is wanted of it, and where it is."""
@@ -176,7 +192,7 @@ class _Reader:
         wanted = list(self.settings.columns) or [name for name in self.names if name not in self.when]
         parts: dict[str, list[Values]] = {name: [] for name in wanted}
         told, times, rows, count = [], [], [], 0
-        for chunk in table_columns.chunks(self.path, [*wanted, *self.when], self.names, self.dialect):
+        for chunk in table_columns.chunks(self.path, [*wanted, *self.when], self.names, self.dialect, self.when):
             moments, inside = self._moments(chunk, count)
             for name in list(parts):
                 found = self.numbers.of(chunk[name])
@@ -196,7 +212,7 @@ class _Reader:
             self._refuse_size(len(parts), count)
         place = np.concatenate(rows) if rows else np.empty(0, np.int64)
         if not len(place):
-            raise DataError(f"table {self.path} has no rows below its names")
+            raise self._no_rows()
         series = {name: np.concatenate(part) for name, part in parts.items()}
         if not self.settings.columns:
             series = {name: values for name, values in series.items() if not _counts(name, values)}
@@ -221,7 +237,7 @@ class _Reader:
         keys: dict[str, int] = {}
         rows, count, combined = _Long(self.settings.combine), 0, self.settings.combine != "none"
         wanted = [*self.settings.keys, self.settings.value, *self.when]
-        for chunk in table_columns.chunks(self.path, list(dict.fromkeys(wanted)), self.names, self.dialect):
+        for chunk in table_columns.chunks(self.path, list(dict.fromkeys(wanted)), self.names, self.dialect, self.when):
             moments, inside = self._moments(chunk, count)
             found = self.numbers.of(chunk[self.settings.value])
             if isinstance(found, str):
@@ -237,7 +253,7 @@ class _Reader:
             self._refuse_size(1, rows.count)
         series, times, values, place = rows.all()
         if not len(series):
-            raise DataError(f"table {self.path} has no rows below its names")
+            raise self._no_rows()
         known = np.bincount(series[~np.isnan(values)], minlength=len(keys))
         kept = np.flatnonzero(known >= self.settings.least_given) if self.settings.least_given else np.unique(series)
         if not len(kept):
@@ -290,6 +306,10 @@ class _Reader:
                 "table with those steps, or train on this one"
             )
         return grid
+
+    def _no_rows(self) -> DataError:
+        before = self.settings.before
+        return DataError(f"table {self.path} has no rows " + (f"before {before}" if before else "below its names"))
 
     def _refuse_size(self, series: int, count: int) -> None:
         if series * count > LARGEST:

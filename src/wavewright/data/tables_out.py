@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ def filled_lines(table: Table, filled: NDArray[np.float64]) -> Iterator[str]:
         changes.setdefault(row, []).append((column, written(value).replace(".", dialect.decimal)))
     with table.path.open(encoding="utf-8", newline="") as file:
         row = -1  # the line with the names
-        for record in table_text.records(file):
+        for record in table_text.records(file, dialect.delimiter):
             body = record.rstrip("\r\n")
             if not body:
                 yield record
@@ -93,10 +94,20 @@ def _write_parquet(table: Table, filled: NDArray[np.float64], output: Path) -> N
             values[table.row[series, gaps]] = filled[series, gaps]
         if not mask.any():
             continue
-        column = whole.column(place).combine_chunks()
-        whole = whole.set_column(place, field, compute.replace_with_mask(column, mask, _as(field.type, values[mask])))
+        kind = _plain(field.type)
+        column = whole.column(place).cast(kind).combine_chunks()
+        filled_column = compute.replace_with_mask(column, mask, _as(kind, values[mask]))
+        whole = whole.set_column(place, field, filled_column.cast(field.type))
     with atomic.replacing(output) as temporary:
         parquet.write_table(whole, temporary)
+
+
+def _plain(kind: Any) -> Any:
+    """The type in which cells of ``kind`` can be replaced: that of a dictionary's values, whole strings for views."""
+    import pyarrow
+
+    plain = kind.value_type if pyarrow.types.is_dictionary(kind) else kind
+    return pyarrow.large_string() if pyarrow.types.is_string_view(plain) else plain
 
 
 def _as(kind: object, values: NDArray[np.float64]) -> object:
