@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from wavewright.data import process
-from wavewright.data.bridge import Bridge, distance_to
+from wavewright.data.bridge import CLASSES, Bridge, kinds, sides
 from wavewright.data.process import NUGGET, Process
 from wavewright.errors import RunError
 
@@ -98,10 +99,12 @@ def test_the_bridge_keeps_what_is_given_and_comes_back(tmp_path: Path, alike: bo
     values = correlated(1500)
     values[2] = (dice.random(1500) < 0.02) * 4.0  # bursts: a line is better here
     known = dice.random(values.shape) > 0.02
-    hidden = known & (dice.random(values.shape) < 0.2)
-    bridge = Bridge.learn(np.where(known, values, np.nan), known, hidden, alike=alike)
+    masks = [known & (dice.random(values.shape) < 0.2) for _ in range(2)]
+    hidden = masks[0]
+    bridge = Bridge.learn(np.where(known, values, np.nan), known, masks, alike=alike)
     if not alike:
-        assert bridge.weight[0, 0] > bridge.weight[2, 0]
+        assert bridge.weight[0, 0, 0] > bridge.weight[2, 0, 0]
+        assert bridge.tails.knots[0].tolist() == [2.0] * 2  # of two values, and of the last series alone
     bridge.save(tmp_path / "data" / "bridge.npz")
     back = Bridge.load(tmp_path / "data" / "bridge.npz")
     shown = known & ~hidden
@@ -112,13 +115,46 @@ def test_the_bridge_keeps_what_is_given_and_comes_back(tmp_path: Path, alike: bo
     np.testing.assert_allclose(bridge.fill(peeped, shown), one)
 
 
-@given(shown=st.lists(st.booleans(), min_size=1, max_size=30))
+@given(shown=st.lists(st.booleans(), min_size=1, max_size=40))
 @trials(deadline=None, max_examples=40)
-def test_distances_by_a_plain_loop(shown: list[bool]) -> None:
-    found = distance_to(np.array([shown]))[0]
-    for place in range(len(shown)):
-        wanted = min((abs(place - other) for other, there in enumerate(shown) if there), default=len(shown))
-        assert found[place] == wanted
+def test_distances_and_classes_by_a_plain_loop(shown: list[bool]) -> None:
+    before, behind = (side[0] for side in sides(np.array([shown])))
+    kind, count = kinds(np.array([shown]))[0], len(shown)
+    for place in range(count):
+        left = next((place - other for other in range(place, -1, -1) if shown[other]), count)
+        right = next((other - place for other in range(place, count) if shown[other]), count)
+        assert (before[place], behind[place]) == (left, right)
+        if not shown[place]:
+            near = sum(min(left, right) >= edge for edge in (2, 3, 5, 9, 17))
+            long = sum(left + right - 1 >= edge for edge in (2, 4, 8, 16, 32))
+            assert kind[place] == near * CLASSES[1] + long
+
+
+def test_weights_are_those_with_the_least_error() -> None:
+    """Where plenty is hidden of a class, no other weight does better by more than the prior's share."""
+    values = correlated(4000)
+    values[1] = np.round(values[1])
+    given = np.ones(values.shape, bool)
+    hidden = np.random.default_rng(5).random(values.shape) < 0.3
+    bridge = Bridge.learn(values, given, [hidden])
+    parts = {weight: replace(bridge, weight=np.full_like(bridge.weight, weight)) for weight in (0.0, 0.5, 1.0)}
+    kind = kinds(~hidden)
+    best = np.abs(bridge.fill(values, ~hidden) - values)
+    for part in parts.values():
+        other = np.abs(part.fill(values, ~hidden) - values)
+        for row in range(3):
+            at = hidden[row] & (kind[row] == 0)
+            assert at.sum() > 500
+            assert best[row, at].mean() < 1.02 * other[row, at].mean()
+            assert bridge.error[row, 0, 0] == pytest.approx(best[row, at].mean(), rel=0.3)
+
+
+def test_nothing_hidden_leaves_the_process_and_full_doubt() -> None:
+    values = correlated(300)
+    given = np.ones(values.shape, bool)
+    bridge = Bridge.learn(values, given, [~given])
+    assert (bridge.weight == 1).all()
+    assert (bridge.error == 1).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nonsense", b"\x93NUMPY"])

@@ -26,6 +26,9 @@ BRIDGE = Path("data") / "bridge.npz"
 SIDE_BY_SIDE = 64
 """Groups of series that go through a network at once."""
 
+WEIGHED = 4
+"""How often all of a table is hidden anew to weigh first guesses: rare bursts would decide by chance."""
+
 STRETCH = 256
 """Times over which what is hidden keeps its shape and its share."""
 
@@ -158,7 +161,8 @@ def material_of(table: Table, settings: ImputeSettings) -> Material:
     given = ~np.isnan(learned)
     bridge = None
     if settings.bridge == "process":
-        hidden = hidden_of(given, settings, np.random.default_rng([settings.train.seed, 0xB81D]))
+        dice = [np.random.default_rng([settings.train.seed, 0xB81D, number]) for number in range(WEIGHED)]
+        hidden = [hidden_of(given, settings, one) for one in dice]
         bridge = Bridge.learn(learned, given, hidden, alike=not together)
     return Material(table, scale, scaled, cycles, together, bridge, end, learners, calendar(table, cycles))
 
