@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,6 +61,17 @@ def test_components_are_of_what_counts() -> None:
     assert missed[1][:10].mean() <= missed[0][:10].mean()
     whole = [one.frames(one.numbers(frames)) for one in (Scaling.of(frames), Scaling.of(frames, weights=weights))]
     assert np.array_equal(whole[0], whole[1])
+
+
+@pytest.mark.parametrize("components", [0, 3, 5])
+def test_shares_say_what_an_error_in_a_number_does_to_the_frame(components: int) -> None:
+    frames = (np.random.default_rng(4).standard_normal((500, 6)) * [8, 5, 3, 2, 1, 0.5]).astype(np.float32)
+    scaling = Scaling.of(frames, components, 0)
+    still = np.zeros((1, scaling.size), np.float32)
+    moved = [scaling.frames(still + one) - scaling.frames(still) for one in np.eye(scaling.size, dtype=np.float32)]
+    # an orthonormal axis carries its width into the scaled features, an own feature its deviation into the frame
+    sizes = [float(np.linalg.norm(one if scaling.whole else one / scaling.deviation)) for one in moved]
+    np.testing.assert_allclose(scaling.shares, np.array(sizes) / max(sizes), rtol=1e-4)
 
 
 def test_noise_fills_in_as_loudly_as_what_was_left() -> None:

@@ -23,6 +23,7 @@ def test_frame_by_frame_it_is_what_torch_finds(kind: type[FrameLSTM], deaf: bool
         net.straight.weight.copy_(torch.randn_like(net.straight.weight))
     if isinstance(net.distribution, ResidualCodes):
         net.distribution.books.copy_(torch.randn(2, 5, 6))
+        net.distribution.weights.copy_(torch.rand(6))
     if deaf:
         net.deafen()
     x = torch.randn(4, net.in_channels, 7)

@@ -160,6 +160,20 @@ def test_frames_are_heard_as_their_codes_tell_them() -> None:
     assert not torch.allclose(found, FrameLSTM.forward(net, x)[0], atol=1e-3)
 
 
+def test_the_nearest_code_is_the_nearest_where_it_counts() -> None:
+    codes = ResidualCodes(numbers=4, codebooks=2, tokens=6)
+    torch.manual_seed(6)
+    codes.books.copy_(torch.randn(2, 6, 4))
+    codes.weights.copy_(torch.tensor([1.0, 0.5, 0.1, 0.0]))
+    frames = torch.randn(50, 4)
+    for frame, chosen in zip(frames, codes.codes_of(frames), strict=True):
+        left = frame
+        for book, code in zip(codes.books, chosen, strict=True):
+            errors = [float((codes.weights * (left - vector)).square().sum()) for vector in book]
+            assert errors[int(code)] == pytest.approx(min(errors), abs=1e-5)
+            left = left - book[code]
+
+
 def test_a_deaf_network_of_codes_learns_nothing_of_the_frames_before() -> None:
     net = of_codes()
     net.deafen()

@@ -88,6 +88,13 @@ class Scaling:
         """Whether the numbers are the features themselves."""
         return not len(self.axes)
 
+    @property
+    def shares(self) -> FloatArray:
+        """How much an error of one in each number counts in the frame ``(size,)``, the largest 1; of what the
+        components leave as much as in the last of them."""
+        sizes = self.deviation if self.whole else np.pad(self.widths, (0, self.levels.shape[1]), mode="edge")
+        return np.asarray(sizes / sizes.max(), np.float32)
+
     def numbers(self, frames: FloatArray) -> FloatArray:
         """Frames ``(…, features)`` as numbers ``(…, size)``."""
         scaled = (frames - self.mean) / self.deviation

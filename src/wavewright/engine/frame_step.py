@@ -41,6 +41,7 @@ class FrameStep:
         if isinstance(network, FrameTokens) and self._dense_in[0][: self._told].any():
             assert isinstance(network.distribution, ResidualCodes)
             self._books = network.distribution.books.cpu().numpy()
+            self._weights = network.distribution.weights.cpu().numpy()
 
     def start(self, sounds: int) -> Minds:
         """The first state."""
@@ -52,7 +53,8 @@ class FrameStep:
         hidden, cell = minds[0].copy(), minds[1].copy()
         if self._books is not None:
             frames = x[:, : self._told].reshape(-1, self._config.numbers)
-            heard = decoded(self._books, encoded(self._books, frames)).reshape(len(x), -1)
+            codes = encoded(self._books * self._weights, frames * self._weights)
+            heard = decoded(self._books, codes).reshape(len(x), -1)
             x = np.concatenate([heard, x[:, self._told :]], axis=1)
         within = np.tanh(x @ self._dense_in[0] + self._dense_in[1])
         for at, (weight, bias) in enumerate(self._layers):

@@ -30,11 +30,14 @@ class ResidualCodes(nn.Module):
     """
 
     books: Tensor
+    weights: Tensor
 
     def __init__(self, numbers: int, codebooks: int, tokens: int) -> None:
         super().__init__()
         self.numbers, self.codebooks, self.tokens = numbers, codebooks, tokens
         self.register_buffer("books", torch.zeros(codebooks, tokens, numbers))
+        # how much each number of a frame counts when the nearest vector is looked for
+        self.register_buffer("weights", torch.ones(numbers))
         # what code c of book i adds to the logits of book j > i
         self.links = nn.Parameter(torch.zeros(codebooks, codebooks, tokens, tokens))
 
@@ -50,8 +53,8 @@ class ResidualCodes(nn.Module):
 
     def codes_of(self, frames: Tensor) -> Tensor:
         """The codes ``(n, codebooks)`` of frames ``(n, numbers)``: the nearest vector, then the nearest to the rest."""
-        left, found = frames, []
-        for book in self.books:
+        left, found = frames * self.weights, []
+        for book in self.books * self.weights:
             nearest = (book.square().sum(1) - 2 * left @ book.T).argmin(1)
             found.append(nearest)
             left = left - book[nearest]

@@ -256,8 +256,11 @@ def new_network(measured: FrameMaterial, told: GenerateSettings) -> FrameGenerat
     if isinstance(network.distribution, ResidualCodes):
         sounds = [one.sound for one in measured.versions.all]
         frames = _some_frames(sounds, cutting.kind, cutting.gain)
-        books = residual_codebooks(scaling.numbers(frames), settings.codebooks, settings.tokens, seed=told.train.seed)
+        weights = scaling.shares  # codes are for what is large in a sound
+        numbers_of = scaling.numbers(frames) * weights
+        books = residual_codebooks(numbers_of, settings.codebooks, settings.tokens, seed=told.train.seed) / weights
         network.distribution.books.copy_(torch.from_numpy(books))
+        network.distribution.weights.copy_(torch.from_numpy(weights))
     return network
 
 
