@@ -1,7 +1,8 @@
 """Sound frame by frame: the recipe of "Deep Learning and Sound ~ 02" beside what was learned since, on every figure.
 
     python bench/frames.py [--steps 3000] [--document-steps 1000] [--count 64] [--seed 0] [--keep FOLDER]
-                           [--only kicks,drums,amen,again] [--rows mixture,fft] [--drums FOLDER]
+                           [--only kicks,drums,amen,vowels,words,again] [--rows mixture,fft] [--drums FOLDER]
+                           [--speech FOLDER]
 
 Three corpora: 250 built-in 808-like kicks (50 of them held out; another --seed makes other kicks), the kicks of a
 folder of drums (bd_*, three times, a third of them held out each time: figures are means over the three), and one
@@ -12,7 +13,9 @@ chosen; but "mixture" draws again, as it does where nothing is said of it, what 
 held-out one, and "mixture, kept" does not. The document's networks keep their last weights, for its author stopped by
 the error on what was learned, which stands in the table. What they draw is half as long again as the longest sound, as
 their author let them run on. With --keep the runs stay, and `wavewright report RUN` lets one hear them.
-"again" prints what frames alone lose of held-out kicks.
+"again" prints what frames alone lose of held-out kicks. "vowels", one take at one pitch, its end held out, and "words",
+200 of them, a fifth held out, are cut out of a folder of speech (`voices.py`); what suits a voice is told to the newer
+networks there: `recipes_of_voices`.
 """
 
 from __future__ import annotations
@@ -25,11 +28,13 @@ import tempfile
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # before torch is loaded
 
+from voices import write_vowels, write_words
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
 from wavewright.audio.tempo import tempo_of
@@ -49,7 +54,7 @@ from wavewright.train.settings import with_budget
 RATE = 16_000
 SHOWN = (
     "rising", "tail_db", "mmd", "mmd_biased", "frechet", "attack", "decay", "crest", "centroid", "hiss", "intervals",
-    "copy", "copies", "diversity",
+    "copy", "copies", "diversity", "movement",
 )  # fmt: skip
 TEMPERATURES = {"tokens": "0.5"}
 FOLDS = 3
@@ -95,6 +100,22 @@ def recipes(loop: bool) -> dict[str, tuple[str, GenerateSettings, bool]]:
         "mixture": ("mixture", ours, True),
         "mixture, kept": ("mixture", ours, True),
         "tokens": ("tokens", tokens, True),
+    }
+
+
+def recipes_of_voices(take: bool) -> dict[str, tuple[str, GenerateSettings, bool]]:
+    """The same for words, or for one ``take`` without an end: sound follows from the sound before, in codes of levels.
+    A mixture that hears no frames stands beside one that does."""
+
+    def ours(network: str, **told: Any) -> GenerateSettings:
+        plain = settings_for(network)
+        frame = replace(plain.frame, frames="levels", components=64, heard=1, ending=not take, varied=0, **told)
+        return replace(plain, rate=RATE, onset=not take, frame=frame)
+
+    return {row: recipe for row, recipe in recipes(False).items() if recipe[0] in ("fft", "raw")} | {
+        "mixture, deaf": ("mixture", ours("frame-mixture"), True),
+        "mixture": ("heard", ours("frame-mixture", feedback=True, input_noise=0.3), True),
+        "codes": ("tokens", ours("frame-tokens", codebooks=8), True),
     }
 
 
@@ -146,13 +167,19 @@ def in_time(made: list[FloatArray], opened: OpenFrames) -> float:
 
 
 def rows_of(
-    sources: list[Path], folder: Path, told: argparse.Namespace, loop: bool, held: dict[str, object]
+    sources: list[Path],
+    folder: Path,
+    told: argparse.Namespace,
+    loop: bool,
+    held: dict[str, object],
+    voices: dict[str, tuple[str, GenerateSettings, bool]] | None = None,
 ) -> tuple[dict[str, Row], str]:
     """Every row on one split of one corpus, the floors behind them, and what figures are held against."""
     rows: dict[str, Row] = {}
     judge: Judge | None = None
-    seconds = 4.0 if loop else None
-    for row, (kind, plain, denormalize) in recipes(loop).items():
+    take = loop or (voices is not None and sources[0].is_file())
+    seconds = 4.0 if take else None
+    for row, (kind, plain, denormalize) in (voices or recipes(loop)).items():
         if told.rows and kind not in told.rows.split(","):
             continue
         plain = replace(plain, **held)  # type: ignore[arg-type]
@@ -162,7 +189,7 @@ def rows_of(
         if judge is None:
             material = opened.material
             learned, rest = ([material.sound(one) for one in part] for part in (material.learned, material.held_out))
-            count = max(2, told.count // 6) if loop else min(told.count, len(learned))
+            count = max(2, told.count // 6) if take else min(told.count, len(learned))
             length = round(seconds * opened.rate) if seconds else int(np.median([len(one) for one in learned]))
             judge = Judge(learned, rest, opened.rate, length, count)
         settings = asked(row, opened, count, denormalize, seconds)
@@ -239,8 +266,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--drums", type=Path, default=Path("../shared/audio/drums"))
+    parser.add_argument("--speech", type=Path, default=Path("../shared/audio/speech/train"))
     parser.add_argument("--only", default="kicks,drums,amen")
-    parser.add_argument("--rows", default="", help="of fft, raw, mixture, tokens; all where absent")
+    parser.add_argument("--rows", default="", help="of fft, raw, mixture, heard, tokens; all where absent")
     parser.add_argument("--keep", type=Path, help="a folder for the runs; thrown away where absent")
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -252,6 +280,12 @@ def main() -> None:
             elif name == "kicks":
                 sources = [write_kicks(folder / "sounds", seed=told.seed)]
                 show(name, *rows_of(sources, folder / name, told, False, {"held_out": 0.2}))
+            elif name == "vowels":
+                sources = [write_vowels(told.speech, folder / "vowels.wav", RATE)]
+                show(name, *rows_of(sources, folder / name, told, False, {"held_out": 0.25}, recipes_of_voices(True)))
+            elif name == "words":
+                sources = [write_words(told.speech, folder / "spoken", RATE)]
+                show(name, *rows_of(sources, folder / name, told, False, {"held_out": 0.2}, recipes_of_voices(False)))
             elif name == "drums":
                 sources = parted(folder / "drums", sorted(told.drums.glob("bd_*")))
                 folds = [
