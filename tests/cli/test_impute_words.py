@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,87 @@ def test_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert run(["render", str(folder), str(source), "-o", str(filled)]) == 2
     assert "already exists; pass --force" in capsys.readouterr().err
     assert run(["train", "impute", "-o", str(folder), "--resume", "--steps", "4"]) == 0
+    capsys.readouterr()
+    assert run(["info", str(folder), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["network"], told["series"], told["heard"]) == ("audio-unet", "a, b", "together")
+    assert (told["every"], told["trained_on"]) == ("3600 s", str(source))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table and a run on it."""
+    folder = tmp_path_factory.mktemp("finished")
+    assert run(["train", "impute", str(table(folder / "t.csv")), "-o", str(folder / "run"), *TINY, "--quiet"]) == 0
+    return folder
+
+
+@pytest.fixture
+def kept(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the run, to be damaged; its table stays where it was."""
+    shutil.copytree(finished / "run", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    capsys.readouterr()
+    assert run([str(word) for word in words]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    return said
+
+
+def test_what_evaluate_cannot_measure_is_told(kept: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    one_row = tmp_path / "one.csv"
+    one_row.write_text("date,a,b\n2024-01-01,1,2\n")
+    assert "too little to hide some of it" in refused(capsys, "evaluate", kept, one_row)
+    assert "--seed = -1: must be at least 0" in refused(capsys, "evaluate", kept, "--seed", -1)
+    one_row.write_text("date,a,b\n2024-01-01,1e200,2\n2024-01-02,2,3\n")
+    assert "numbers beyond 1e+100" in refused(capsys, "evaluate", kept, one_row)
+    short = table(tmp_path / "short.csv", 4)  # 10 % of four values: none is hidden
+    assert run(["evaluate", str(kept), str(short), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["points 0.1"]["linear"]["mae"] is None
+    assert found["points 0.5"]["linear"]["mae"] > 0
+    own = json.loads((kept / "run.json").read_text())
+    (moved := tmp_path / "moved.csv").write_bytes(Path(own["data"][0]["path"]).read_bytes() + b"2024-02-01,1,2\n")
+    own["data"][0]["path"] = str(moved)
+    (kept / "run.json").write_text(json.dumps(own))
+    assert "has changed since it was begun" in refused(capsys, "evaluate", kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("series", None, "series is missing or wrong"),
+        ("series", ["a"], "do not belong together"),
+        ("scale", {"mean": [0.0, 0.0]}, "scale is missing or wrong"),
+        ("scale", {name: [1.0] for name in ("mean", "deviation", "lowest", "highest")}, "scale is missing"),
+        ("scale", {name: [0.0, 0.0] for name in ("mean", "deviation", "lowest", "highest")}, "scale is missing"),
+        ("cycles", ["day"], "cycles is missing or wrong"),
+        ("cycles", [86400.0, 1.0, 2.0], "do not belong together"),
+        ("seconds", -5, "seconds is missing or wrong"),
+        ("together", None, "do not belong together"),
+    ],
+)
+def test_a_damaged_run_is_told(
+    kept: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, value: object, words: str
+) -> None:
+    info = json.loads((kept / "run.json").read_text())
+    info["extra"][name] = value
+    (kept / "run.json").write_text(json.dumps(info))
+    source = info["data"][0]["path"]
+    for command in (["info", kept], ["evaluate", kept], ["render", kept, source, "-o", tmp_path / "f.csv"]):
+        assert words in refused(capsys, *command)
+    assert not (tmp_path / "f.csv").exists()
+
+
+def test_a_run_that_lost_its_first_guess_finds_it_again(kept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (kept / "data" / "bridge.npz").read_bytes()
+    (kept / "data" / "bridge.npz").unlink()
+    assert "bridge.npz" in refused(capsys, "info", kept)
+    assert run(["train", "impute", "-o", str(kept), "--resume"]) == 0
+    assert (kept / "data" / "bridge.npz").read_bytes() == before
 
 
 @pytest.mark.parametrize(

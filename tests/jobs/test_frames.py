@@ -29,6 +29,7 @@ from wavewright.jobs.generate import judge as generate_judge
 from wavewright.jobs.generate import training as generate
 from wavewright.jobs.generate.generator import OpenFrames, describe, open_generator
 from wavewright.jobs.generate.settings import GenerateSettings, SampleSettings, settings_for
+from wavewright.jobs.runs import refuse_settings
 from wavewright.train.progress import Silent
 from wavewright.train.settings import TrainSettings
 
@@ -326,7 +327,7 @@ def test_built_in_kicks_differ_and_have_faded(tmp_path: Path) -> None:
     for sound in sounds:
         assert np.abs(sound[-80:]).max() < 3e-3 * np.abs(sound).max()
     for told in (kicks_settings(), break_settings()):
-        generate.refuse_settings(told)
+        refuse_settings(told)
 
 
 # ── what is refused ───────────────────────────────────────────────────────────────────────────────────────────────

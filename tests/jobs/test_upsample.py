@@ -18,6 +18,7 @@ from wavewright.data.corpus import Corpus
 from wavewright.data.degrade import DegradedPatches
 from wavewright.data.split import Region
 from wavewright.errors import AudioFileError, DataError, ModelFileError, RunError, SettingsError
+from wavewright.jobs.runs import Begun
 from wavewright.jobs.upsample import training as upsample
 from wavewright.jobs.upsample.material import Material, material_of, notes, prepare
 from wavewright.jobs.upsample.settings import DEGRADATIONS, UpsampleSettings, low_rate_of, starting_from
@@ -37,7 +38,7 @@ def names(sounds: object) -> set[str]:
     return {one.path.name for one in sounds}  # type: ignore[attr-defined]
 
 
-def begun(sources: list[Path], folder: Path, told: UpsampleSettings) -> upsample.Begun:
+def begun(sources: list[Path], folder: Path, told: UpsampleSettings) -> Begun[upsample.UpsampleTask]:
     return upsample.begin(sources, folder, told, Silent())
 
 
@@ -170,7 +171,7 @@ def test_a_run_goes_on_from_other_weights_and_stands_alone(corpus: Path, tmp_pat
     task = begun(sources, tmp_path / "second", told).task
     for name, value in model_file.load(first / "model.safetensors").weights.items():
         assert torch.equal(dict(task.network.state_dict())[name], value)
-    upsample.learn(upsample.Begun(RunFolder.open(tmp_path / "second"), task), told, Silent())
+    upsample.learn(Begun(RunFolder.open(tmp_path / "second"), task), told, Silent())
     shutil.rmtree(first)
     longer = replace(told, train=replace(told.train, steps=3))
     assert upsample.resume(tmp_path / "second", longer, Silent()).step == 3

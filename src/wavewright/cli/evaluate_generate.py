@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from wavewright.cli.console import Voice, table
 from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.settings import setting
 
 if TYPE_CHECKING:
     from wavewright.metrics.judgement import Judgement
@@ -23,8 +24,8 @@ class Arguments:
     folder: Annotated[
         Path | None, POSITIONAL, option("other sounds to predict; those held out where absent", metavar="[FOLDER]")
     ] = None
-    count: Annotated[int, option("new sounds to draw and compare; 0 for none")] = 16
-    seed: Annotated[int, option("of the new sounds")] = 0
+    count: int = setting(16, "new sounds to draw and compare; 0 for none", low=0)
+    seed: int = setting(0, "of the new sounds", low=0)
     voice: Voice = field(default_factory=Voice)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from wavewright.cli.console import Voice, table
 from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.settings import setting
+
+if TYPE_CHECKING:
+    from wavewright.jobs.impute.judge import Score
 
 
 @dataclass(frozen=True)
@@ -19,7 +24,7 @@ class Arguments:
     table: Annotated[
         Path | None, POSITIONAL, option("another table of the same series; its own where absent", metavar="[TABLE]")
     ] = None
-    seed: Annotated[int, option("of what is hidden")] = 0
+    seed: int = setting(0, "of what is hidden", low=0)
     voice: Voice = field(default_factory=Voice)
 
 
@@ -31,7 +36,7 @@ def main(words: Sequence[str]) -> int:
     from wavewright.jobs.impute import judge as impute_judge
 
     imputer = imputing.open_imputer(arguments.run)
-    path = arguments.table or Path(imputer.run.info["data"][0]["path"])
+    path = arguments.table or imputer.own_table
     known = imputer.read(path)
     held = impute_judge.held_out(imputer, known, other=arguments.table is not None)
     truth = imputer.material(known).scaled
@@ -43,9 +48,18 @@ def main(words: Sequence[str]) -> int:
             bar.update(number, total)
     rows = [["hidden", "way", "RMSE", "MAE"]]
     for (shape, share), ways in found.items():
-        rows += [[f"{share:.0%} in {shape}", way, f"{s.rmse:.4f}", f"{s.mae:.4f}"] for way, s in ways.items()]
+        rows += [[f"{share:.0%} in {shape}", way, _written(s.rmse), _written(s.mae)] for way, s in ways.items()]
     arguments.voice.say(f"{arguments.run} on {path}, in standard deviations", *table(rows, left=(0, 1)))
     arguments.voice.result(
-        {f"{shape} {share:g}": {way: asdict(s) for way, s in ways.items()} for (shape, share), ways in found.items()}
+        {f"{shape} {share:g}": {way: _finite(s) for way, s in ways.items()} for (shape, share), ways in found.items()}
     )
     return 0
+
+
+def _written(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "-"
+
+
+def _finite(score: Score) -> dict[str, float | None]:
+    """As JSON has it; None where nothing was hidden."""
+    return {name: value if math.isfinite(value) else None for name, value in asdict(score).items()}

@@ -14,10 +14,10 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from wavewright import atomic
 from wavewright.data.manifest import hash_file
@@ -31,6 +31,11 @@ except ImportError:  # Windows: two processes in one run are not told apart
 
 LARGEST_JSON = 16 * 2**20
 """Bytes of the largest run.json that is read."""
+
+AGAIN = "put back a copy of it, or begin the run anew with --force"
+"""What to do about a damaged run.json."""
+
+T = TypeVar("T")
 
 _PARTS = (
     "model.safetensors",
@@ -157,17 +162,28 @@ class RunFolder:
         if not file.is_file():
             what = "it holds no run.json" if path.is_dir() else "there is no such folder"
             raise RunError(f"run {path}: {what}; name the folder given to -o when the run was begun")
-        again = "put back a copy of it, or begin the run anew with --force"
         try:
             if file.stat().st_size > LARGEST_JSON:
-                raise RunError(f"run {path}: run.json is larger than {LARGEST_JSON} bytes and not ours; {again}")
+                raise RunError(f"run {path}: run.json is larger than {LARGEST_JSON} bytes and not ours; {AGAIN}")
             info = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
-            raise RunError(f"run {path}: run.json cannot be read ({type(error).__name__}); {again}") from error
+            raise RunError(f"run {path}: run.json cannot be read ({type(error).__name__}); {AGAIN}") from error
         problem = _shape_problem(info)
         if problem:
-            raise RunError(f"run {path}: run.json is damaged ({problem}); {again}")
+            raise RunError(f"run {path}: run.json is damaged ({problem}); {AGAIN}")
+        info.setdefault("extra", {})
         return cls(path, info)
+
+    def fact(self, name: str, read: Callable[[Any], T]) -> T:
+        """What the job keeps under ``name`` in "extra", as ``read`` understands it.
+
+        Raises:
+            RunError: it is missing, or ``read`` raises what it does of a value of another kind.
+        """
+        try:
+            return read(self.info["extra"][name])
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise RunError(f"run {self.path}: run.json is damaged ({name} is missing or wrong); {AGAIN}") from error
 
     def settle(self, settings: Mapping[str, Any]) -> None:
         """Take up resolved ``settings`` for resuming, and keep them in run.json.
@@ -333,4 +349,4 @@ def _shape_problem(info: Any) -> str | None:
         return "the list of data files is not one"
     if not isinstance(info.get("rate"), (int, type(None))) or not isinstance(info.get("network"), (dict, type(None))):
         return "rate or network is not one"
-    return None
+    return None if isinstance(info.get("extra", {}), dict) else "extra is not a table"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from wavewright.nets import registry
 from wavewright.nets.contract import Network
 from wavewright.train import model_file
 from wavewright.train.run import RunFolder
+
+SHOWN = 12
+"""Series that are named where there are many."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,9 @@ class Imputer:
         lacking = [name for name in self.names if name not in names]
         if lacking:
             raise DataError(
-                f"table {path} lacks {', '.join(lacking[:8])}{' …' if len(lacking) > 8 else ''}: run {self.name} was "
-                f"trained on the series {', '.join(self.names[:12])}{' …' if len(self.names) > 12 else ''} together "
-                "and needs all of them; add the column (it may be empty), or train on what this table has"
+                f"table {path} lacks {_shown(lacking, 8)}: run {self.name} was trained on the series "
+                f"{_shown(self.names, SHOWN)} together and needs all of them; add the column (it may be empty), or "
+                "train on what this table has"
             )
 
     def material(self, table: Table) -> Material:
@@ -147,7 +150,7 @@ def describe(path: Path) -> dict[str, Any]:
         "job": JOB,
         "network": kind,
         "weights": sum(parameter.numel() for parameter in opened.network.parameters()),
-        "series": ", ".join(opened.names),
+        "series": _shown(opened.names, SHOWN),
         "heard": "together" if opened.together else "each by itself",
         "every": f"{opened.seconds:g} s" if opened.seconds else "row",
         "bridge": told.bridge,
@@ -156,6 +159,10 @@ def describe(path: Path) -> dict[str, Any]:
         **{name: round(value, 4) for name, value in saved.figures.items()},
         "trained_on": str(table_of(opened.run)),
     }
+
+
+def _shown(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
 
 
 def _numbers(told: Iterable[Any]) -> tuple[float, ...]:

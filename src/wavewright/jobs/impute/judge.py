@@ -60,12 +60,15 @@ def trials(imputer: Imputer, table: Table, held: Mask, *, seed: int = 0) -> Iter
     Every way is shown the same: all that is given and not hidden, the part before what was held out included.
 
     Raises:
-        DataError: nothing is given in what was held out.
+        DataError: no series has two values given in what was held out.
     """
     material = imputer.material(table)
     given = table.given & held
-    if given.sum() < 2:
-        raise DataError(f"table {table.path}: nothing is given in the part that training never saw; name another table")
+    if given.sum(axis=1).max() < 2:
+        raise DataError(
+            f"table {table.path}: nothing is given in the part that training never saw, or too little to hide some of "
+            "it; name another table"
+        )
     for number, shape in enumerate(HIDDEN):
         for share in SHARES:
             dice = np.random.default_rng([seed, number, round(1000 * share)])
