@@ -72,3 +72,9 @@ def test_what_lies_on_the_disk_goes_first(tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_unknown_name_is_refused_with_those_there_are(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run(["render", "voice-16k-x5", "call.wav", "-o", str(tmp_path / "clear.wav")]) == 2
     assert "voice-16k-x4" in capsys.readouterr().err
+
+
+def test_a_page_of_a_model_of_the_package_is_refused_with_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("report", "evaluate"):
+        assert run([command, "voice-16k-x4"]) == 2
+        assert "voice-16k-x4 has no sounds of its own to be measured on" in capsys.readouterr().err

@@ -198,9 +198,24 @@ def test_the_page_of_a_run(tmp_path: Path) -> None:
         upsample_report.write(run, run / "run.json")
 
 
+def test_the_page_tells_of_each_sound_its_own_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, sounds = trained(tmp_path), tmp_path / "sounds"
+    sounds.mkdir()
+    for name, x in (("a", np.zeros(RATE)), ("b", sound(1, 1.0)), ("c", sound(2, 2.0)), ("d", sound(3, 3.0))):
+        files.write(sounds / f"{name}.wav", Recording(np.asarray(x, np.float32)[np.newaxis], RATE))
+    monkeypatch.setattr(upsample_subjects, "held_out", lambda opened: upsample_subjects.of_files(opened, [sounds])[0])
+    pages = []
+    monkeypatch.setattr(upsample_report, "upsampler_report", lambda path, page, force: pages.append(page))
+    upsample_report.write(run)
+    assert [heard.name for heard in pages[0].heard] == ["b.wav", "c.wav", "d.wav"]  # a is silent, and left out
+    for seconds, heard in enumerate(pages[0].heard, start=1):
+        assert len(heard.full) == seconds * RATE
+        assert heard.notes[0].startswith(f"{seconds}.0 s;")
+
+
 def test_means_pass_over_what_has_no_figure() -> None:
     judged = [
-        upsample_judge.Judged(Path("a"), 1.0, {"model": Figures(10.0, math.nan, 1.0)}),
-        upsample_judge.Judged(Path("b"), 1.0, {"model": Figures(20.0, 5.0, 2.0)}),
+        upsample_judge.Judged("a", Path("a"), 1.0, {"model": Figures(10.0, math.nan, 1.0)}),
+        upsample_judge.Judged("b", Path("b"), 1.0, {"model": Figures(20.0, 5.0, 2.0)}),
     ]
     assert means(judged) == {"model": Figures(15.0, 5.0, 1.5)}

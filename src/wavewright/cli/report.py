@@ -10,6 +10,7 @@ from typing import Annotated
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.jobs.upsample.pretrained import place
 
 WRITERS = {"generate": "generate.report", "upsample": "upsample.report", "impute": "impute.report"}
 """The file in `wavewright.jobs` that writes a job's page with its ``write``; a twin's where none is named."""
@@ -36,9 +37,10 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(Arguments, "report", words)
     from wavewright.train.run import job_of
 
-    job = job_of(arguments.run)
+    run = place(arguments.run)
+    job = job_of(run)
     writer = importlib.import_module(f"wavewright.jobs.{WRITERS.get(job or 'emulate', 'emulate.twin_report')}")
-    page = writer.write(arguments.run, arguments.output, force=arguments.force)
+    page = writer.write(run, arguments.output, force=arguments.force)
     arguments.voice.say(f"open {page} in a browser: sounds, plots and figures, all in that one file")
     arguments.voice.result({"report": str(page)})
     return 0

@@ -72,8 +72,12 @@ class Figures:
 
 @dataclass(frozen=True)
 class Judged:
-    """One file: the figures of each way, by its name; how its band was lost; what is worth knowing of it."""
+    """One file: the figures of each way, by its name; how its band was lost; what is worth knowing of it.
 
+    ``name`` is the subject's.
+    """
+
+    name: str
     path: Path
     seconds: float
     ways: dict[str, Figures]
@@ -133,7 +137,8 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self._sums, self._spectra, self._patches = ErrorSums(), LogSpectralDistance(), list[float]()
+        self._sums, self._spectra = ErrorSums(), LogSpectralDistance()
+        self._decibels, self._patches = 0.0, 0
 
     def add(self, output: FloatArray, target: FloatArray) -> None:
         """Count one more piece ``(time,)`` of both."""
@@ -144,12 +149,13 @@ class Tally:
         error = np.add.reduceat(np.square(target.astype(np.float64) - output), edges)
         sizes = np.diff(np.append(edges, len(target)))
         for e, d in zip(energy[energy > sizes * SILENCE**2], error[energy > sizes * SILENCE**2], strict=True):
-            self._patches.append(_snr(float(e), float(d)))
+            self._decibels += _snr(float(e), float(d))
+            self._patches += 1
 
     @property
     def figures(self) -> Figures:
         """What they come to; NaN where the sound is silent."""
-        patches = float(np.mean(self._patches)) if self._patches else math.nan
+        patches = self._decibels / self._patches if self._patches else math.nan
         return Figures(_snr(self._sums.target_energy, self._sums.error_energy), patches, self._spectra.lsd)
 
 
@@ -289,7 +295,7 @@ def _judge(
     if edge.hz < EMPTY * upsampler.rate / 2:
         note = f"{subject.path} holds nothing above {edge.hz:,.0f} Hz itself: its figures say little"
     seconds = subject.frames / upsampler.rate
-    return Judged(subject.path, seconds, {name: one.figures for name, one in tallies.items()}, how, note)
+    return Judged(subject.name, subject.path, seconds, {name: one.figures for name, one in tallies.items()}, how, note)
 
 
 def means(judged: Sequence[Judged]) -> dict[str, Figures]:

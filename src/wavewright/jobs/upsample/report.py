@@ -9,7 +9,6 @@ import numpy as np
 
 from wavewright.atomic import refuse_existing
 from wavewright.data.degrade import degradation_of
-from wavewright.errors import RunError
 from wavewright.jobs.upsample import judge as upsample_judge
 from wavewright.jobs.upsample import subjects as upsample_subjects
 from wavewright.jobs.upsample.judge import Judged, ShapedNoise
@@ -39,20 +38,21 @@ def write(
 
     Raises:
         RunError, ModelFileError: no run there, or one without a model or without its sounds.
+        DataError: all that was held out is silent.
         OutputError: ``output`` exists already (without ``force``), or cannot be written.
     """
     if output is not None:
         refuse_existing(output, force=force)
     opened = open_upsampler(folder)
-    if opened.run is None:
-        raise RunError(f"{folder} is a model file; a report is made of a run folder")
+    assert opened.run is not None
     every = upsample_subjects.held_out(opened)
     subjects = every[:: -(-len(every) // MEASURED)]
     fitted = upsample_subjects.learned(opened)
     noise = ShapedNoise(fitted, opened.rate, opened.low_rate) if fitted else None
     verdict = upsample_judge.judge(opened, subjects, KIND, noise=noise, progress=progress)
-    heard = []
-    for subject, one in list(zip(subjects, verdict.judged, strict=False))[:: -(-len(subjects) // HEARD)]:
+    heard, named = [], {subject.name: subject for subject in subjects}
+    for one in verdict.judged[:: -(-len(verdict.judged) // HEARD)]:
+        subject = named[one.name]
         full = np.ascontiguousarray(next(subject.pieces())[: round(HEARD_SECONDS * opened.rate)])
         ways = upsample_judge.restored(opened, full, degradation_of(KIND, [0]))
         heard.append(Heard(subject.path.name, ways["resampler"], ways["model"], full, [_told(one)]))
