@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from wavewright.audio.instruments import hat, kick_808, plucked_string, snare
+from wavewright.audio.instruments import hat, horn, kick_808, plucked_string, snare
 from wavewright.audio.music import drum_loop, riff
 from wavewright.audio.recording import FloatArray
 
@@ -78,6 +78,50 @@ def test_a_string_refuses_what_it_cannot_play() -> None:
             plucked_string(110, 1.0, RATE, **bad)
 
 
+@pytest.mark.parametrize("hz", [110.0, 440.0, 1800.0])
+def test_a_horn_is_in_tune_and_has_but_breath_between_its_partials(hz: float) -> None:
+    x = horn(hz, 2.0, RATE)
+    assert abs(1200 * np.log2(pitch(x, hz) / hz)) < 5.0  # of a vibrato of 7 cents either way
+    partials = np.arange(1, 6) * hz
+    power = np.abs(np.fft.rfft(x * np.hanning(len(x)))) ** 2
+    at = np.fft.rfftfreq(len(x), 1 / RATE)
+    near = (np.abs(at[:, None] - partials) < 0.02 * partials + 12).any(axis=1)
+    below = at < 5.5 * hz
+    assert power[below & ~near].sum() < 3e-3 * power[below].sum()
+
+
+def test_a_horn_is_brighter_where_it_is_louder_and_where_asked() -> None:
+    def brightness(x: FloatArray) -> float:
+        power = np.abs(np.fft.rfft(x * np.hanning(len(x)))) ** 2
+        return float(power[round(3000 * len(x) / RATE) :].sum() / power.sum())
+
+    x = horn(220.0, 2.0, RATE, brightness=0.5)
+    assert brightness(x[RATE // 5 : RATE // 2]) > 2 * brightness(x[3 * RATE // 2 : 9 * RATE // 5])
+    assert brightness(horn(220.0, 1.0, RATE, brightness=1.0)) > 2 * brightness(horn(220.0, 1.0, RATE, brightness=0.2))
+
+
+def test_a_horn_is_the_sum_of_partials_in_phase() -> None:
+    hz, time = 500.0, 2400
+    x = horn(hz, time / RATE, RATE, brightness=1.0).astype(np.float64)
+    t = np.arange(time) / RATE
+    dice = np.random.default_rng(0)
+    loudness = np.minimum(t / 0.03, 1) * np.exp(-1.5 * t / 0.05) * np.minimum((0.05 - t) / 0.04, 1)
+    vibrato = 0.004 * np.sin(2 * np.pi * (5.5 * t + dice.random())) * t / 0.2
+    phase = 2 * np.pi * np.cumsum(hz * (1 + vibrato)) / RATE
+    wanted = np.zeros(time)
+    for k in range(1, int(RATE / 2 / (1.01 * hz)) + 1):
+        wanted += np.exp(-k * hz / (600 + 6200 * loudness)) * np.cos(k * phase)
+    wanted += 0.01 * np.abs(wanted).max() * dice.standard_normal(time)
+    wanted *= loudness
+    np.testing.assert_allclose(x, 0.5 * wanted / np.abs(wanted).max(), atol=1e-6)
+
+
+def test_a_horn_refuses_what_it_cannot_play() -> None:
+    for told in ({"hz": 10.0}, {"hz": 7000.0}, {"hz": 220.0, "brightness": 1.5}):
+        with pytest.raises(ValueError, match="must be 20 to 6000"):
+            horn(seconds=1.0, rate=RATE, **told)
+
+
 def test_the_kick_falls_to_its_pitch_and_dies_away() -> None:
     x = kick_808(0.8, RATE, hz=50.0, ring_seconds=0.8)
     assert pitch(x[RATE // 5 :], 50.0) == pytest.approx(50.0, abs=1.0)
@@ -93,6 +137,7 @@ def test_the_hat_is_all_highs() -> None:
 
 SEEDED: list[Callable[[int], FloatArray]] = [
     lambda seed: plucked_string(110, 0.5, RATE, 0.6, seed=seed),
+    lambda seed: horn(110, 0.5, RATE, 0.6, seed=seed),
     lambda seed: kick_808(0.5, RATE, 0.6, seed=seed),
     lambda seed: snare(0.3, RATE, 0.6, seed=seed),
     lambda seed: hat(0.1, RATE, 0.6, seed=seed),

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from wavewright.data import tables
+from wavewright.data.bridge import kinds, sides
 from wavewright.data.tables import TableSettings
 from wavewright.errors import DataError, OutputError, RunError, SettingsError
 from wavewright.jobs.impute import imputing
@@ -17,6 +18,7 @@ from wavewright.jobs.impute import judge as impute_judge
 from wavewright.jobs.impute import report as impute_report
 from wavewright.jobs.impute import training as impute
 from wavewright.jobs.impute.settings import ImputeSettings
+from wavewright.jobs.impute.trust import NAMES, Trust
 from wavewright.train import model_file
 from wavewright.train.progress import Silent
 from wavewright.train.settings import TrainSettings
@@ -326,7 +328,9 @@ def test_a_network_is_trusted_as_far_as_it_helps(
 
     monkeypatch.setattr(type(material), "corrected", knows)
     figures = task.validate()
-    assert figures["trust"] == pytest.approx(trust)
+    lengths = {name for _, shown, mask in task._judged for name in np.array(NAMES)[kinds(shown)[mask] % len(NAMES)]}
+    assert len(lengths) > 3
+    assert all(figures[name] == pytest.approx(trust) for name in lengths)
     assert figures["mae"] == pytest.approx(abs(1 - trust * share) * bridge, abs=1e-9)
 
 
@@ -336,7 +340,26 @@ def test_no_trust_leaves_the_first_guess(whole: tuple[Path, Path]) -> None:
     known = imputer.read(table)
     material = imputer.material(known)
     bridged = material.bridged(material.scaled, known.given)
-    kept = material.corrected(imputer.network, bridged, known.given, ~known.given, 0.0)
+    kept = material.corrected(imputer.network, bridged, known.given, ~known.given, Trust((0.0,) * len(NAMES)))
     assert np.allclose(
         kept[~known.given], material.scale.within(bridged, np.where(known.given, material.scaled, np.nan))[~known.given]
     )
+
+
+def test_each_length_of_gap_has_a_trust_of_its_own(whole: tuple[Path, Path]) -> None:
+    table, run = whole
+    imputer = imputing.open_imputer(run)
+    assert imputer.trust == Trust.told(model_file.load(imputer.run.model).figures)
+    known = imputer.read(table)
+    material = imputer.material(known)
+    bridged = material.bridged(material.scaled, known.given)
+    all_of_it = material.corrected(imputer.network, bridged, known.given, ~known.given)
+    single = Trust((1.0,) + (0.0,) * (len(NAMES) - 1))
+    some = material.corrected(imputer.network, bridged, known.given, ~known.given, single)
+    before, behind = sides(known.given)
+    alone = ~known.given & (before + behind == 2)
+    assert alone.sum() > 5
+    np.testing.assert_array_equal(some[alone], all_of_it[alone])
+    longer = ~known.given & ~alone
+    np.testing.assert_allclose(some[longer], bridged[longer], atol=1e-12)
+    assert np.abs(all_of_it - bridged)[longer].max() > 0

@@ -20,6 +20,7 @@ from wavewright.errors import DataError, OutputError, RunError
 from wavewright.jobs.impute.material import BRIDGE, Material, material_for
 from wavewright.jobs.impute.settings import JOB, ImputeSettings
 from wavewright.jobs.impute.training import scale_of, settings_of, table_of
+from wavewright.jobs.impute.trust import WHOLE, Trust
 from wavewright.jobs.trained import trained_network
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
@@ -47,7 +48,7 @@ class Imputer:
     together: bool
     seconds: float
     cycles: tuple[float, ...]
-    trust: float = 1.0
+    trust: Trust = WHOLE
 
     @property
     def name(self) -> str:
@@ -129,7 +130,7 @@ def open_imputer(path: Path) -> Imputer:
     settings = settings_of(run)
     bridge = Bridge.load(run.path / BRIDGE) if settings.bridge == "process" else None
     network = trained_network(run)
-    trust = float(model_file.load(run.model).figures.get("trust", 1.0))
+    trust = Trust.told(model_file.load(run.model).figures)
     names = run.fact("series", lambda told: tuple(map(str, told)))
     together, cycles = run.fact("together", bool), run.fact("cycles", _numbers)
     rows, bridged = (len(names) if together else 1), 0 if bridge is None else len(bridge.process.covariance)

@@ -18,6 +18,7 @@ from wavewright.data.tables import Table
 from wavewright.engine.player import Player
 from wavewright.errors import DataError
 from wavewright.jobs.impute.settings import MOST_TOGETHER, ImputeSettings
+from wavewright.jobs.impute.trust import WHOLE, Trust
 from wavewright.nets.contract import Network
 
 BRIDGE = Path("data") / "bridge.npz"
@@ -106,14 +107,14 @@ class Material:
         return np.ones(shown.shape, np.float32) if self.bridge is None else self.bridge.doubt(shown)
 
     def corrected(
-        self, network: Network, bridged: NDArray[np.float64], shown: Mask, wanted: Mask, trust: float = 1.0
+        self, network: Network, bridged: NDArray[np.float64], shown: Mask, wanted: Mask, trust: Trust = WHOLE
     ) -> NDArray[np.float64]:
         """What a network makes of a bridged table ``(series, time)``; groups of which nothing is ``wanted`` stay.
 
-        ``trust``, from 0 to 1, is the share of its correction that is taken.
+        ``trust`` says how much of its correction is taken.
         """
         groups, given = self.grouped(bridged), self.grouped(shown)
-        out = groups.copy()
+        out, share = groups.copy(), self.grouped(trust.where(shown) * self.doubt(shown))
         asked = np.flatnonzero(self.grouped(wanted).any(axis=(1, 2)))
         for begin in range(0, len(asked), SIDE_BY_SIDE):
             some = asked[begin : begin + SIDE_BY_SIDE]
@@ -121,12 +122,12 @@ class Material:
             player = Player(network, len(some), inputs=network.in_channels, outputs=network.out_channels)
             y = np.concatenate([player.process(x), player.flush()], axis=1)[:, player.latency :]
             correction = y.reshape(len(some), self.rows, -1) - groups[some].astype(np.float32)
-            out[some] += trust * self.grouped(self.doubt(shown))[some] * correction
+            out[some] += share[some] * correction
         known = np.where(shown, self.scaled, np.nan)
         return self.scale.within(out.reshape(self.scaled.shape), known)
 
     @torch.no_grad()
-    def guess(self, network: Network, shown: Mask, trust: float = 1.0) -> NDArray[np.float64]:
+    def guess(self, network: Network, shown: Mask, trust: Trust = WHOLE) -> NDArray[np.float64]:
         """What the network makes of the table ``(series, time)`` where only what is ``shown`` of it is known."""
         return self.corrected(network, self.bridged(self.scaled, shown), shown, ~shown, trust)
 

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wavewright.data import masks, tables
+from wavewright.data.bridge import kinds
 from wavewright.data.masks import Mask
 from wavewright.data.series import Scale
 from wavewright.errors import RunError
 from wavewright.jobs import runs
 from wavewright.jobs.impute.material import BRIDGE, Material, hidden_of, material_of, told
 from wavewright.jobs.impute.settings import JOB, ImputeSettings
+from wavewright.jobs.impute.trust import Trust
 from wavewright.jobs.runs import Begun
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
@@ -123,18 +125,19 @@ class ImputeTask:
     def validate(self) -> dict[str, float]:
         """Mean absolute and root mean square error of hidden values of what is held out, scaled.
 
-        ``trust`` is the share of the network's correction that leaves the least of them, by least squares: a network
-        that has learned nothing useful changes nothing.
+        So much of the network's correction is taken as leaves the least of them: a network that has learned nothing
+        useful changes nothing.
         """
-        missed, corrections = [], []
+        missed, corrections, classes = [], [], []
         for bridged, shown, mask in self._judged:
             guess = self.material.corrected(self.network, bridged, shown, mask)
             missed.append((self.material.scaled - bridged)[mask])
             corrections.append((guess - bridged)[mask])
-        error, correction = np.concatenate(missed), np.concatenate(corrections)
-        trust = min(max(float(error @ correction) / max(float(correction @ correction), 1e-12), 0.0), 1.0)
-        left = error - trust * correction
-        return {"mae": float(np.abs(left).mean()), "rmse": float(np.sqrt(np.square(left).mean())), "trust": trust}
+            classes.append(kinds(shown)[mask])
+        error, correction, kind = np.concatenate(missed), np.concatenate(corrections), np.concatenate(classes)
+        trust = Trust.measured(error, correction, kind)
+        left = error - trust.of(kind) * correction
+        return {"mae": float(np.abs(left).mean()), "rmse": float(np.sqrt(np.square(left).mean())), **trust.figures}
 
     def preview(self, path: Path) -> None:
         """There is nothing to be heard."""
