@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import APPENDED, POSITIONAL, option, parse, value_of
 from wavewright.cli.resuming import kept_settings
+from wavewright.cli.training import finish, listeners
 from wavewright.errors import SettingsError
 from wavewright.jobs.emulate import pairs
 from wavewright.jobs.emulate.settings import EmulateSettings, settings_for, starting_from
 from wavewright.nets.names import NETWORK_NAMES
+
+if TYPE_CHECKING:
+    from wavewright.train.loop import Outcome
 
 
 @dataclass(frozen=True)
@@ -52,50 +56,41 @@ def main(words: Sequence[str]) -> int:
     given = _capture(arguments)
     if arguments.resume and arguments.force:
         raise SettingsError(["--resume goes on with a run, --force begins anew; give one of them"])
-    from wavewright.jobs.emulate import exporting
-    from wavewright.jobs.emulate import training as emulate
-    from wavewright.jobs.emulate.twin import open_twin
-    from wavewright.train.progress import reporter_for
-    from wavewright.train.run import own_rank
+    from wavewright.jobs.emulate import training
 
-    # started under torchrun, the first process speaks for all
-    voice = arguments.voice if own_rank() == 0 else Voice(quiet=True)
-    reporter = reporter_for(quiet=not voice.speaks)
+    voice, reporter = listeners(arguments.voice)
+    run, settings = arguments.output, arguments.settings
     if arguments.resume:
-        recordings = None if given is None else given.files
-        outcome = emulate.resume(arguments.output, arguments.settings, reporter, recordings)
+        outcome = training.resume(run, settings, reporter, None if given is None else given.files)
     else:
         assert given is not None
-        outcome = emulate.train_capture(given, arguments.output, arguments.settings, reporter, force=arguments.force)
-    run = arguments.output
-    if outcome.status == "interrupted":
-        voice.say(f"stopped after {outcome.step} steps; go on with: wavewright train emulate -o {run} --resume")
-    elif outcome.best is not None and voice.speaks:
-        twin = open_twin(run)
-        pairs_learned = twin.run.info["extra"].get("pairs", []) if twin.run is not None else []
-        each = [
-            f"  {name.removeprefix('esr ')}: ESR {value:.4f}"
-            for name, value in outcome.figures.items()
-            if "esr " in name
-        ]
-        voice.say(
-            f"{run}: ESR {outcome.best:.4f} on the held-out {arguments.settings.validation_seconds:g} s"
-            f"{' of every pair' if len(pairs_learned) > 1 else ''}, after {outcome.seconds / 60:.1f} minutes",
-            *each,
-            *_next(run, exporting.suggested(twin), bool(twin.knobs)),
-        )
-    voice.result(
-        {
-            "run": str(run),
-            "status": outcome.status,
-            "best_esr": outcome.best,
-            "figures": outcome.figures,
-            "best_step": outcome.best_step,
-            "steps": outcome.step,
-            "seconds": outcome.seconds,
-        }
+        outcome = training.train_capture(given, run, settings, reporter, force=arguments.force)
+    return finish(
+        voice,
+        "emulate",
+        run,
+        outcome,
+        lambda: _told(run, outcome, settings.validation_seconds),
+        {"best_esr": outcome.best, "figures": outcome.figures},
     )
-    return 130 if outcome.status == "interrupted" else 0
+
+
+def _told(run: Path, outcome: Outcome, seconds: float) -> list[str]:
+    """What a new twin is worth on the ``seconds`` held out of every pair, and what can be done with it."""
+    from wavewright.jobs.emulate import exporting
+    from wavewright.jobs.emulate.twin import open_twin
+
+    twin = open_twin(run)
+    pairs_learned = twin.run.info["extra"].get("pairs", []) if twin.run is not None else []
+    each = [
+        f"  {name.removeprefix('esr ')}: ESR {value:.4f}" for name, value in outcome.figures.items() if "esr " in name
+    ]
+    return [
+        f"{run}: ESR {outcome.best:.4f} on the held-out {seconds:g} s"
+        f"{' of every pair' if len(pairs_learned) > 1 else ''}, after {outcome.seconds / 60:.1f} minutes",
+        *each,
+        *_next(run, exporting.suggested(twin), bool(twin.knobs)),
+    ]
 
 
 def _next(run: Path, export: str, knobs: bool) -> list[str]:

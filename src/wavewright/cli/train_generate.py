@@ -10,7 +10,7 @@ from typing import Annotated
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse, value_of
 from wavewright.cli.resuming import kept_settings
-from wavewright.errors import SettingsError
+from wavewright.cli.training import finish, learn_sounds, listeners, refuse_sources
 from wavewright.jobs.generate.settings import GenerateSettings, settings_for
 from wavewright.nets.names import FRAME_NAMES, GENERATOR_NAMES
 
@@ -50,42 +50,20 @@ def main(words: Sequence[str]) -> int:
     start = settings_for(network, width, loops=loops) if known else GenerateSettings()
     kept = kept_settings("generate", GenerateSettings, words) or start
     arguments = parse(Arguments, "train generate", words, kept)
-    if not arguments.sources and not arguments.resume:
-        raise SettingsError(["train generate wants a folder of sounds; none was given"])
-    if arguments.resume and (arguments.force or arguments.sources):
-        raise SettingsError(["--resume goes on with a run and its own sounds; leave --force and the folders away"])
-    from wavewright.cli.bar import Bar
-    from wavewright.jobs.generate import training as generate
-    from wavewright.train.progress import reporter_for
-    from wavewright.train.run import own_rank
+    refuse_sources(arguments, "generate", "a folder of sounds")
+    from wavewright.jobs.generate import training
 
-    voice = arguments.voice if own_rank() == 0 else Voice(quiet=True)
-    reporter = reporter_for(quiet=not voice.speaks)
-    run, settings = arguments.output, arguments.settings
-    if arguments.resume:
-        outcome = generate.resume(run, settings, reporter)
-    else:
-        with Bar("preparing", "files", voice) as bar:
-            begun = generate.begin(
-                arguments.sources, run, settings, reporter, force=arguments.force, progress=bar.update
-            )
-        outcome = generate.learn(begun, settings, reporter)
-    if outcome.status == "interrupted":
-        voice.say(f"stopped after {outcome.step} steps; go on with: wavewright train generate -o {run} --resume")
-    elif outcome.best is not None:
-        voice.say(
+    voice, reporter = listeners(arguments.voice)
+    outcome, run = learn_sounds(training, arguments, voice, reporter), arguments.output
+    return finish(
+        voice,
+        "generate",
+        run,
+        outcome,
+        lambda: (
             f"{run}: {outcome.best:.3f} {UNITS[outcome.goal]} on held-out sounds, "
             f"after {outcome.seconds / 60:.1f} minutes",
             f"next: wavewright sample {run} -o NEW.wav, wavewright evaluate {run}, wavewright report {run}",
-        )
-    voice.result(
-        {
-            "run": str(run),
-            "status": outcome.status,
-            f"best_{outcome.goal}": outcome.best,
-            "best_step": outcome.best_step,
-            "steps": outcome.step,
-            "seconds": outcome.seconds,
-        }
+        ),
+        {f"best_{outcome.goal}": outcome.best},
     )
-    return 130 if outcome.status == "interrupted" else 0

@@ -10,6 +10,7 @@ from typing import Annotated
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse, value_of
 from wavewright.cli.resuming import kept_settings
+from wavewright.cli.training import finish, listeners
 from wavewright.errors import SettingsError
 from wavewright.jobs.impute.settings import JOB, MINUTES, ImputeSettings
 from wavewright.train.settings import BUDGETS, with_budget
@@ -50,34 +51,24 @@ def main(words: Sequence[str]) -> int:
         )
     if arguments.resume and arguments.force:
         raise SettingsError(["--resume goes on with a run, --force begins anew; give one of them"])
-    from wavewright.jobs.impute import training as impute
-    from wavewright.train.progress import reporter_for
-    from wavewright.train.run import own_rank
+    from wavewright.jobs.impute import training
 
-    voice = arguments.voice if own_rank() == 0 else Voice(quiet=True)
-    reporter = reporter_for(quiet=not voice.speaks)
+    voice, reporter = listeners(arguments.voice)
     run, settings = arguments.output, arguments.settings
     if arguments.resume:
-        outcome = impute.resume(run, settings, reporter)
+        outcome = training.resume(run, settings, reporter)
     else:
-        begun = impute.begin(arguments.tables[0], run, settings, reporter, force=arguments.force)
-        outcome = impute.learn(begun, settings, reporter)
-    if outcome.status == "interrupted":
-        voice.say(f"stopped after {outcome.step} steps; go on with: wavewright train impute -o {run} --resume")
-    elif outcome.best is not None:
-        voice.say(
+        begun = training.begin(arguments.tables[0], run, settings, reporter, force=arguments.force)
+        outcome = training.learn(begun, settings, reporter)
+    return finish(
+        voice,
+        JOB,
+        run,
+        outcome,
+        lambda: (
             f"{run}: mean absolute error {outcome.best:.4f} standard deviations on hidden values of what was held out, "
             f"after {outcome.seconds / 60:.1f} minutes",
             f"next: wavewright render {run} TABLE -o FILLED.csv, wavewright evaluate {run}, wavewright report {run}",
-        )
-    voice.result(
-        {
-            "run": str(run),
-            "status": outcome.status,
-            "figures": outcome.figures,
-            "best_step": outcome.best_step,
-            "steps": outcome.step,
-            "seconds": outcome.seconds,
-        }
+        ),
+        {"figures": outcome.figures},
     )
-    return 130 if outcome.status == "interrupted" else 0

@@ -10,7 +10,7 @@ from typing import Annotated
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse, value_of
 from wavewright.cli.resuming import kept_settings
-from wavewright.errors import SettingsError
+from wavewright.cli.training import finish, learn_sounds, listeners, refuse_sources
 from wavewright.jobs.upsample.settings import JOB, UpsampleSettings, starting_from
 
 
@@ -42,44 +42,20 @@ def main(words: Sequence[str]) -> int:
     start = value_of(words, "--start-from")
     first = UpsampleSettings() if start is None else starting_from(Path(start))
     arguments = parse(Arguments, "train upsample", words, kept_settings(JOB, UpsampleSettings, words) or first)
-    if not arguments.sources and not arguments.resume:
-        raise SettingsError(["train upsample wants a folder of full-band sounds; none was given"])
-    if arguments.resume and (arguments.force or arguments.sources):
-        raise SettingsError(["--resume goes on with a run and its own sounds; leave --force and the folders away"])
-    from wavewright.cli.bar import Bar
-    from wavewright.jobs.upsample import training as upsample
-    from wavewright.train.progress import reporter_for
-    from wavewright.train.run import own_rank
+    refuse_sources(arguments, JOB, "a folder of full-band sounds")
+    from wavewright.jobs.upsample import training
 
-    voice = arguments.voice if own_rank() == 0 else Voice(quiet=True)
-    reporter = reporter_for(quiet=not voice.speaks)
-    run, settings = arguments.output, arguments.settings
-    if arguments.resume:
-        outcome = upsample.resume(run, settings, reporter)
-    else:
-        with Bar("preparing", "files", voice) as bar:
-            begun = upsample.begin(
-                arguments.sources, run, settings, reporter, force=arguments.force, progress=bar.update
-            )
-        outcome = upsample.learn(begun, settings, reporter)
-    if outcome.status == "interrupted":
-        voice.say(f"stopped after {outcome.step} steps; go on with: wavewright train upsample -o {run} --resume")
-    elif outcome.best is not None:
-        voice.say(
+    voice, reporter = listeners(arguments.voice)
+    outcome, run = learn_sounds(training, arguments, voice, reporter), arguments.output
+    return finish(
+        voice,
+        JOB,
+        run,
+        outcome,
+        lambda: (
             f"{run}: SNR {outcome.figures['snr']:.2f} dB, LSD10 {outcome.figures['lsd10']:.3f} on held-out sounds, "
             f"after {outcome.seconds / 60:.1f} minutes",
             f"next: wavewright render {run} IN.wav -o OUT.wav, wavewright evaluate {run}, wavewright report {run}",
-        )
-    voice.result(
-        {
-            "run": str(run),
-            "status": outcome.status,
-            "snr": outcome.figures.get("snr"),
-            "lsd10": outcome.figures.get("lsd10"),
-            "figures": outcome.figures,
-            "best_step": outcome.best_step,
-            "steps": outcome.step,
-            "seconds": outcome.seconds,
-        }
+        ),
+        {**{name: outcome.figures.get(name) for name in ("snr", "lsd10")}, "figures": outcome.figures},
     )
-    return 130 if outcome.status == "interrupted" else 0
