@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import APPENDED, POSITIONAL, option, parse
 from wavewright.cli.jobs import file_for
+from wavewright.cli.rendering import clipped, render
 from wavewright.errors import SettingsError
 
 if TYPE_CHECKING:
-    from wavewright.engine.render import Failed, Rendered
+    from wavewright.engine.render import Progress, Rendered
 
 
 @dataclass(frozen=True)
@@ -62,53 +63,34 @@ def main(words: Sequence[str]) -> int:
         raise SettingsError(["render wants at least one sound file behind the model"])
     if arguments.threads is not None and arguments.threads < 1:
         raise SettingsError([f"option --threads = {arguments.threads}: must be at least 1"])
-    from wavewright.cli.bar import Bar
-    from wavewright.engine.render import RenderError
     from wavewright.jobs.emulate import playing
 
     voice = arguments.voice
     opened = playing.open_playable(arguments.model, arguments.size)
     opened, controls = opened.at(arguments.knob, arguments.automation)
-    with Bar(f"rendering through {opened.name}", "samples", voice, opened.rate) as bar:
-        try:
-            done: Sequence[Rendered | Failed] = playing.render(
-                opened,
-                arguments.sources,
-                arguments.output,
-                resample=arguments.resample,
-                subtype=arguments.subtype,
-                threads=arguments.threads,
-                exact=arguments.exact,
-                force=arguments.force,
-                progress=bar.update,
-                tell=voice.say,
-                controls=controls,
-            )
-            problem = None
-        except RenderError as error:
-            done, problem = error.done, error
-    voice.result({"rendered": [_row(voice, one) for one in done]})
-    if problem is not None:
-        raise problem
-    return 0
 
+    def play(progress: Progress) -> Sequence[Rendered]:
+        return playing.render(
+            opened,
+            arguments.sources,
+            arguments.output,
+            resample=arguments.resample,
+            subtype=arguments.subtype,
+            threads=arguments.threads,
+            exact=arguments.exact,
+            force=arguments.force,
+            progress=progress,
+            tell=voice.say,
+            controls=controls,
+        )
 
-def _row(voice: Voice, one: Rendered | Failed) -> dict[str, object]:
-    """Tells of one file; gives what machines are told of it."""
-    from wavewright.engine.render import Failed
+    def tell(one: Rendered) -> dict[str, object]:
+        voice.say(
+            f"{one.output}: {one.seconds:.1f} s in {one.took:.1f} s, {one.times_real_time:.0f}× real time",
+            *clipped(one),
+        )
+        if one.non_finite:
+            voice.say(f"  {one.non_finite} samples of the input were not finite and were played as silence")
+        return {}
 
-    if isinstance(one, Failed):
-        return {"input": str(one.source), "output": None, "error": str(one.error)}
-    voice.say(f"{one.output}: {one.seconds:.1f} s in {one.took:.1f} s, {one.times_real_time:.0f}× real time")
-    if one.clipped:
-        voice.say(f"  {one.clipped} samples lay beyond full scale and were clipped; --subtype FLOAT keeps them")
-    if one.non_finite:
-        voice.say(f"  {one.non_finite} samples of the input were not finite and were played as silence")
-    return {
-        "input": str(one.source),
-        "output": str(one.output),
-        "rate": one.rate,
-        "seconds": one.seconds,
-        "times_real_time": one.times_real_time,
-        "clipped": one.clipped,
-    }
+    return render(voice, opened.name, opened.rate, play, tell)

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from wavewright.cli.console import Voice
 from wavewright.cli.flags import POSITIONAL, option, parse
+from wavewright.cli.rendering import clipped, render
 from wavewright.errors import SettingsError
 
 if TYPE_CHECKING:
-    from wavewright.jobs.upsample.upsampling import Failed, Upsampled
+    from wavewright.engine.render import Progress
+    from wavewright.jobs.upsample.upsampling import Upsampled
 
 
 @dataclass(frozen=True)
@@ -54,54 +56,31 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(Arguments, "render", words)
     if not arguments.sources:
         raise SettingsError(["render wants at least one sound file behind the run"])
-    from wavewright.cli.bar import Bar
     from wavewright.jobs.upsample import upsampling
 
     voice = arguments.voice
     opened = upsampling.open_upsampler(arguments.model)
-    problem: upsampling.UpsamplingError | None = None
-    with Bar(f"rendering through {opened.name}", "samples", voice, opened.rate) as bar:
-        try:
-            done: Sequence[Upsampled | Failed] = upsampling.render(
-                opened,
-                arguments.sources,
-                arguments.output,
-                output_rate=arguments.output_rate,
-                edge=arguments.edge,
-                subtype=arguments.subtype,
-                force=arguments.force,
-                progress=bar.update,
-            )
-        except upsampling.UpsamplingError as error:
-            done, problem = error.done, error
-    voice.result({"rendered": [_row(voice, one) for one in done]})
-    if problem is not None:
-        raise problem
-    return 0
 
+    def play(progress: Progress) -> Sequence[Upsampled]:
+        return upsampling.render(
+            opened,
+            arguments.sources,
+            arguments.output,
+            output_rate=arguments.output_rate,
+            edge=arguments.edge,
+            subtype=arguments.subtype,
+            force=arguments.force,
+            progress=progress,
+        )
 
-def _row(voice: Voice, one: Upsampled | Failed) -> dict[str, object]:
-    """Tells of one file; gives what machines are told of it."""
-    from wavewright.jobs.upsample.upsampling import Failed
+    def tell(one: Upsampled) -> dict[str, object]:
+        what = "nothing added" if one.above is None else f"written above {one.above:,.0f} Hz"
+        voice.say(
+            f"{one.output}: {one.seconds:.1f} s at {one.rate} Hz, {what}, in {one.took:.1f} s, "
+            f"{one.times_real_time:.0f}× real time",
+            *([f"  note: {one.note}"] if one.note else []),
+            *clipped(one),
+        )
+        return {"edge": one.edge, "above": one.above, "note": one.note or None}
 
-    if isinstance(one, Failed):
-        return {"input": str(one.source), "output": None, "error": str(one.error)}
-    what = "nothing added" if one.above is None else f"written above {one.above:,.0f} Hz"
-    voice.say(
-        f"{one.output}: {one.seconds:.1f} s at {one.rate} Hz, {what}, in {one.took:.1f} s, "
-        f"{one.times_real_time:.0f}× real time",
-        *([f"  note: {one.note}"] if one.note else []),
-    )
-    if one.clipped:
-        voice.say(f"  {one.clipped} samples lay beyond full scale and were clipped; --subtype FLOAT keeps them")
-    return {
-        "input": str(one.source),
-        "output": str(one.output),
-        "rate": one.rate,
-        "seconds": one.seconds,
-        "times_real_time": one.times_real_time,
-        "edge": one.edge,
-        "above": one.above,
-        "clipped": one.clipped,
-        "note": one.note or None,
-    }
+    return render(voice, opened.name, opened.rate, play, tell)

@@ -39,7 +39,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Rendered:
+class Written:
     """What became of one file. ``clipped`` counts output samples cut off at full scale by an integer format."""
 
     source: Path
@@ -48,12 +48,18 @@ class Rendered:
     seconds: float
     took: float
     clipped: int
-    non_finite: int
 
     @property
     def times_real_time(self) -> float:
         """Seconds of sound rendered in a second."""
         return self.seconds / max(self.took, 1e-9)
+
+
+@dataclass(frozen=True)
+class Rendered(Written):
+    """The same of a file through a player; ``non_finite`` counts input samples that were played as silence."""
+
+    non_finite: int
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Failed:
 class RenderError(WavewrightError):
     """Some of several files failed, the others are rendered; ``done`` tells of each in its place."""
 
-    def __init__(self, done: Sequence[Rendered | Failed]) -> None:
+    def __init__(self, done: Sequence[Written | Failed]) -> None:
         self.done = list(done)
         failed = [one for one in done if isinstance(one, Failed)]
         super().__init__(

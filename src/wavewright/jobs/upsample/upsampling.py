@@ -23,7 +23,7 @@ from wavewright.audio.bandwidth import BandEdge
 from wavewright.audio.recording import FloatArray
 from wavewright.audio.resample import StreamResampler
 from wavewright.engine.player import Player
-from wavewright.engine.render import plan
+from wavewright.engine.render import Failed, RenderError, Written, plan
 from wavewright.errors import ModelFileError, RunError, SettingsError, WavewrightError
 from wavewright.jobs.trained import trained_network
 from wavewright.jobs.upsample import pretrained
@@ -77,46 +77,16 @@ class Upsampler:
 
 
 @dataclass(frozen=True)
-class Upsampled:
+class Upsampled(Written):
     """What became of one file.
 
     ``edge``: Hz up to which it held sound. ``above``: Hz from which on the network wrote; None where it did not.
     ``note``: what is worth knowing, a sentence; empty where nothing is.
     """
 
-    source: Path
-    output: Path
-    rate: int
-    seconds: float
-    took: float
     edge: float
     above: float | None
-    clipped: int
     note: str = ""
-
-    @property
-    def times_real_time(self) -> float:
-        """Seconds of sound in a second."""
-        return self.seconds / max(self.took, 1e-9)
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A file that could not be rendered, and why."""
-
-    source: Path
-    error: WavewrightError
-
-
-class UpsamplingError(WavewrightError):
-    """Of several files some could not be rendered; ``done`` tells of all."""
-
-    def __init__(self, done: Sequence[Upsampled | Failed]) -> None:
-        self.done = done
-        failed = [one for one in done if isinstance(one, Failed)]
-        super().__init__(
-            "\n".join([f"{len(failed)} of {len(done)} files failed:", *(str(one.error) for one in failed)])
-        )
 
 
 def open_upsampler(path: Path) -> Upsampler:
@@ -188,7 +158,7 @@ def render(
     Raises:
         AudioFileError: a file that cannot be read; of a single one, or found before any work.
         OutputError: an output that is there already (without ``force``), or cannot be written; likewise.
-        UpsamplingError: of several files some failed; the others are there.
+        RenderError: of several files some failed; the others are there.
         SettingsError: a rate or an edge that leaves nothing to add.
     """
     _refuse_rates(upsampler, output_rate, edge)
@@ -211,10 +181,10 @@ def render(
         except WavewrightError as error:
             if len(plans) == 1:
                 raise
-            results.append(Failed(each.info.path, error))
+            results.append(Failed(each.info.path, each.output, error))
         done += length
     if any(isinstance(one, Failed) for one in results):
-        raise UpsamplingError(results)
+        raise RenderError(results)
     return [one for one in results if isinstance(one, Upsampled)]
 
 
@@ -259,7 +229,7 @@ def _render(
             writer.write(np.zeros((info.channels, frames - written), np.float32))
     took = time.perf_counter() - started
     from_hz = None if above is None else max(upsampler.kept, above)
-    return Upsampled(info.path, target, rate, info.seconds, took, found, from_hz, writer.clipped, note)
+    return Upsampled(info.path, target, rate, info.seconds, took, writer.clipped, found, from_hz, note)
 
 
 def _edge_of(info: files.FileInfo) -> float:
