@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import Call, refused
 
 from wavewright.audio import files
 from wavewright.audio.recording import Recording
-from wavewright.cli.main import run
 
 RATE = 4000
 SMALL = ("--network", "audio-rnn", "--size", "8", "--batch", "2", "--window", "64", "--threads", "1", "--steps", "3")
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> str:
-        return " ".join(self.err.split())
-
-
-Call = Callable[..., Answer]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Run a command line in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def wavewright(*words: str) -> Answer:
-        try:
-            status = run(words)
-        except SystemExit as left:  # the flag parser leaves by itself
-            status = int(left.code or 0)
-        captured = capsys.readouterr()
-        return Answer(status, captured.out, captured.err)
-
-    return wavewright
 
 
 @pytest.fixture
@@ -58,13 +26,6 @@ def sounds(tmp_path: Path) -> str:
         name = f"{('low', 'high')[number % 2]}_{number}.wav"
         files.write(tmp_path / "sounds" / name, Recording(tone[np.newaxis].astype(np.float32), RATE))
     return "sounds"
-
-
-def refused(answer: Answer, *phrases: str) -> None:
-    assert answer.status == 2, answer.said
-    assert "Traceback" not in answer.said
-    for phrase in phrases:
-        assert phrase in answer.said, f"{phrase!r} is not in: {answer.said}"
 
 
 def test_from_a_folder_to_new_sound(call: Call, sounds: str, tmp_path: Path) -> None:

@@ -3,53 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import Call, refused
 
 from wavewright.audio import files
 from wavewright.audio.degradation import Degradation, lowered
 from wavewright.audio.music import riff
 from wavewright.audio.recording import Recording
-from wavewright.cli.main import run
 from wavewright.jobs.upsample import demo as upsample_demo
 from wavewright.jobs.upsample.settings import UpsampleSettings
 
 RATE = 8000
 SMALL = ("--size", "8", "--layers", "1", "--batch", "2", "--patch", "1024", "--threads", "1", "--steps", "2")
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> str:
-        return " ".join(self.err.split())
-
-
-Call = Callable[..., Answer]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Run a command line in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def wavewright(*words: str) -> Answer:
-        try:
-            status = run(words)
-        except SystemExit as left:  # the flag parser leaves by itself
-            status = int(left.code or 0)
-        captured = capsys.readouterr()
-        return Answer(status, captured.out, captured.err)
-
-    return wavewright
 
 
 @pytest.fixture
@@ -60,13 +28,6 @@ def sounds(tmp_path: Path) -> str:
         x = Recording(riff(0.6, RATE, seed=number)[np.newaxis], RATE)
         files.write(tmp_path / "sounds" / f"riff_{number}.wav", x, subtype="PCM_16")
     return "sounds"
-
-
-def refused(answer: Answer, *phrases: str) -> None:
-    assert answer.status == 2, answer.said
-    assert "Traceback" not in answer.said
-    for phrase in phrases:
-        assert phrase in answer.said, f"{phrase!r} is not in: {answer.said}"
 
 
 def test_from_a_folder_to_files_figures_and_a_page(call: Call, sounds: str, tmp_path: Path) -> None:

@@ -3,58 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from command_line import Call, refused
 
 from wavewright.audio import files
 from wavewright.audio.music import riff
 from wavewright.audio.recording import Recording
-from wavewright.cli.main import run
 from wavewright.formats import nam
 from wavewright.nets import registry
 
 RATE = 48_000
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Answer]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Run a command line in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def wavewright(*words: str) -> Answer:
-        try:
-            status = run(words)
-        except SystemExit as left:  # the flag parser leaves by itself
-            status = int(left.code or 0)
-        captured = capsys.readouterr()
-        return Answer(status, captured.out, captured.err)
-
-    return wavewright
-
-
-def assert_refused(answer: Answer, *phrases: str) -> None:
-    """Exit status 2, the phrases in a short message, no traceback."""
-    said = " ".join(answer.err.split())
-    assert answer.status == 2, said
-    assert "Traceback" not in said
-    for phrase in phrases:
-        assert phrase in said, f"{phrase!r} is not in: {said}"
 
 
 @pytest.fixture(scope="module")
@@ -72,29 +36,27 @@ def pair(tmp_path: Path, guitar: Recording) -> tuple[str, str]:
 
 
 def test_an_unknown_command_gets_a_suggestion(call: Call) -> None:
-    assert_refused(call("rendr"), "rendr", "did you mean 'render'?")
+    refused(call("rendr"), "rendr", "did you mean 'render'?")
 
 
 def test_an_unknown_job_gets_a_suggestion(call: Call) -> None:
-    assert_refused(call("train", "emulat"), "did you mean 'emulate'?")
+    refused(call("train", "emulat"), "did you mean 'emulate'?")
 
 
 def test_an_unknown_option_gets_a_suggestion(call: Call, pair: tuple[str, str]) -> None:
-    assert_refused(
-        call("train", "emulate", *pair, "-o", "run", "--minuts", "1"), "--minuts", "Perhaps you meant", "--minutes"
-    )
+    refused(call("train", "emulate", *pair, "-o", "run", "--minuts", "1"), "--minuts", "Perhaps you meant", "--minutes")
 
 
 def test_options_out_of_range_are_told_together(call: Call, pair: tuple[str, str]) -> None:
     answer = call("train", "emulate", *pair, "-o", "run", "--minutes", "-1", "--batch", "0")
-    assert_refused(answer, "--minutes = -1.0: must be above 0", "--batch = 0: must be at least 1")
+    refused(answer, "--minutes = -1.0: must be above 0", "--batch = 0: must be at least 1")
     assert not Path("run").exists()
 
 
 def test_a_recipe_with_an_unknown_key_gets_a_suggestion(call: Call, pair: tuple[str, str]) -> None:
     Path("recipe.toml").write_text('netwrk = "a1-nano"\n[train]\nminuts = 3\n')
     answer = call("train", "emulate", *pair, "-o", "run", "--recipe", "recipe.toml")
-    assert_refused(answer, "netwrk: did you mean 'network'?", "train.minuts: did you mean 'minutes'?")
+    refused(answer, "netwrk: did you mean 'network'?", "train.minuts: did you mean 'minutes'?")
 
 
 def bad_files(folder: Path, good: Recording) -> dict[str, tuple[Path, Sequence[str]]]:
@@ -133,29 +95,29 @@ def test_recordings_that_cannot_be_used(
 ) -> None:
     path, phrases = bad_files(tmp_path, guitar)[kind]
     words = (str(path), pair[1]) if side == "dry" else (pair[0], str(path))
-    assert_refused(call("train", "emulate", *words, "-o", "run", "--steps", "2"), *phrases)
+    refused(call("train", "emulate", *words, "-o", "run", "--steps", "2"), *phrases)
     assert not Path("run").exists()
-    assert_refused(call("check", *words), *phrases)
+    refused(call("check", *words), *phrases)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "silence"])
 def test_rendering_what_cannot_be_read(call: Call, tmp_path: Path, guitar: Recording, kind: str) -> None:
     path, phrases = bad_files(tmp_path, guitar)[kind]
     nam.save(tmp_path / "m.nam", registry.build("a1-nano"), RATE)
-    assert_refused(call("render", "m.nam", str(path), "-o", "out.wav"), *phrases)
+    refused(call("render", "m.nam", str(path), "-o", "out.wav"), *phrases)
     assert not Path("out.wav").exists()
 
 
 def test_unequal_rates_want_permission(call: Call, tmp_path: Path, guitar: Recording, pair: tuple[str, str]) -> None:
     files.write(tmp_path / "other.wav", Recording(guitar.samples, 44_100))
-    assert_refused(call("train", "emulate", pair[0], "other.wav", "-o", "run"), "48000 Hz", "44100 Hz", "--resample")
+    refused(call("train", "emulate", pair[0], "other.wav", "-o", "run"), "48000 Hz", "44100 Hz", "--resample")
     nam.save(tmp_path / "m.nam", registry.build("a1-nano"), RATE)
-    assert_refused(call("render", "m.nam", "other.wav", "-o", "out.wav"), "44100 Hz", "48000 Hz", "--resample")
+    refused(call("render", "m.nam", "other.wav", "-o", "out.wav"), "44100 Hz", "48000 Hz", "--resample")
 
 
 def test_recordings_that_do_not_belong_together(call: Call, tmp_path: Path, pair: tuple[str, str]) -> None:
     files.write(tmp_path / "other.wav", Recording(np.tanh(4 * riff(12.0, RATE, seed=77)[np.newaxis]), RATE))
-    assert_refused(call("train", "emulate", pair[0], "other.wav", "-o", "run"), "do not belong together")
+    refused(call("train", "emulate", pair[0], "other.wav", "-o", "run"), "do not belong together")
     assert not Path("run").exists()
 
 
@@ -163,37 +125,37 @@ def test_recordings_shorter_than_the_receptive_field(call: Call, tmp_path: Path,
     short = guitar.samples[:, RATE : RATE + 9000]
     files.write(tmp_path / "a.wav", Recording(short, RATE))
     files.write(tmp_path / "b.wav", Recording(np.tanh(3 * short), RATE))
-    assert_refused(call("train", "emulate", "a.wav", "b.wav", "-o", "run"), "samples", "record more")
+    refused(call("train", "emulate", "a.wav", "b.wav", "-o", "run"), "samples", "record more")
     assert not Path("run").exists()
 
 
 def test_one_file_twice(call: Call, pair: tuple[str, str]) -> None:
-    assert_refused(call("check", pair[0], pair[0]), "dry and wet are both")
+    refused(call("check", pair[0], pair[0]), "dry and wet are both")
 
 
 def test_an_output_folder_that_holds_something(call: Call, tmp_path: Path, pair: tuple[str, str]) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("years of work")
-    assert_refused(call("train", "emulate", *pair, "-o", "run"), "not empty")
+    refused(call("train", "emulate", *pair, "-o", "run"), "not empty")
     assert (tmp_path / "run" / "thesis.txt").read_text() == "years of work"
 
 
 def test_an_output_folder_below_a_file(call: Call, pair: tuple[str, str]) -> None:
-    assert_refused(call("train", "emulate", *pair, "-o", "dry.wav/run"), "dry.wav")
+    refused(call("train", "emulate", *pair, "-o", "dry.wav/run"), "dry.wav")
 
 
 def test_an_output_file_that_is_there(call: Call, tmp_path: Path, pair: tuple[str, str]) -> None:
     nam.save(tmp_path / "m.nam", registry.build("a1-nano"), RATE)
     before = (tmp_path / "wet.wav").read_bytes()
-    assert_refused(call("render", "m.nam", "dry.wav", "-o", "wet.wav"), "wet.wav", "--force")
+    refused(call("render", "m.nam", "dry.wav", "-o", "wet.wav"), "wet.wav", "--force")
     assert (tmp_path / "wet.wav").read_bytes() == before
-    assert_refused(call("render", "m.nam", "dry.wav", "-o", "dry.wav", "--force"), "input itself")
+    refused(call("render", "m.nam", "dry.wav", "-o", "dry.wav", "--force"), "input itself")
 
 
 def test_no_run_there(call: Call) -> None:
-    assert_refused(call("report", "nowhere"), "nowhere")
-    assert_refused(call("train", "emulate", "-o", "nowhere", "--resume"), "nowhere")
-    assert_refused(call("evaluate", "nowhere.nam"), "nowhere.nam")
+    refused(call("report", "nowhere"), "nowhere")
+    refused(call("train", "emulate", "-o", "nowhere", "--resume"), "nowhere")
+    refused(call("evaluate", "nowhere.nam"), "nowhere.nam")
 
 
 def broken_nams(folder: Path) -> dict[str, tuple[Path, Sequence[str]]]:
@@ -223,8 +185,8 @@ def broken_nams(folder: Path) -> dict[str, tuple[Path, Sequence[str]]]:
 )
 def test_model_files_that_cannot_be_used(call: Call, tmp_path: Path, pair: tuple[str, str], kind: str) -> None:
     path, phrases = broken_nams(tmp_path)[kind]
-    assert_refused(call("render", path.name, pair[0], "-o", "out.wav"), *phrases)
-    assert_refused(call("info", path.name), *phrases)
+    refused(call("render", path.name, pair[0], "-o", "out.wav"), *phrases)
+    refused(call("info", path.name), *phrases)
     assert not Path("out.wav").exists()
 
 
@@ -232,18 +194,18 @@ def test_a_model_file_of_300_megabytes(call: Call, tmp_path: Path, pair: tuple[s
     with (tmp_path / "huge.nam").open("wb") as huge:
         for _ in range(300):
             huge.write(b'{"a":[' * 174_763)
-    assert_refused(call("render", "huge.nam", pair[0], "-o", "out.wav"), "huge.nam", "MB")
+    refused(call("render", "huge.nam", pair[0], "-o", "out.wav"), "huge.nam", "MB")
 
 
 def test_a_device_that_is_not_there_is_told_before_any_work(call: Call, pair: tuple[str, str]) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
-    assert_refused(call("train", "emulate", *pair, "-o", "run", "--device", "cuda"), "torch sees no GPU")
+    refused(call("train", "emulate", *pair, "-o", "run", "--device", "cuda"), "torch sees no GPU")
     assert not Path("run").exists()
 
 
 def test_two_budgets_are_refused(call: Call, pair: tuple[str, str]) -> None:
-    assert_refused(call("train", "emulate", *pair, "-o", "run", "--minutes", "1", "--epochs", "2"), "one budget")
+    refused(call("train", "emulate", *pair, "-o", "run", "--minutes", "1", "--epochs", "2"), "one budget")
     assert not Path("run").exists()
 
 
@@ -252,13 +214,11 @@ def test_a_damaged_checkpoint_is_named(call: Call, pair: tuple[str, str]) -> Non
     assert call(*words, "--steps", "2", "--quiet").status == 0
     checkpoint = Path("run/last/checkpoint.safetensors")
     checkpoint.write_bytes(checkpoint.read_bytes()[:500])
-    assert_refused(
-        call("train", "emulate", "-o", "run", "--resume", "--steps", "4"), "checkpoint.safetensors", "damaged"
-    )
+    refused(call("train", "emulate", "-o", "run", "--resume", "--steps", "4"), "checkpoint.safetensors", "damaged")
     Path("run/model.safetensors").write_bytes(b"junk")
-    assert_refused(call("evaluate", "run"), "model.safetensors", "damaged")
+    refused(call("evaluate", "run"), "model.safetensors", "damaged")
     Path("run/run.json").write_text("{")
-    assert_refused(call("report", "run"), "run.json")
+    refused(call("report", "run"), "run.json")
 
 
 def test_a_resumed_run_takes_another_kind_of_budget(call: Call, pair: tuple[str, str]) -> None:
@@ -267,4 +227,4 @@ def test_a_resumed_run_takes_another_kind_of_budget(call: Call, pair: tuple[str,
     answer = call("train", "emulate", "-o", "run", "--resume", "--epochs", "1", "--json")
     assert answer.status == 0
     assert json.loads(answer.out)["steps"] > 2
-    assert_refused(call("train", "emulate", "-o", "run", "--resume", "--batch", "2"), "batch = 2", "begun with 4")
+    refused(call("train", "emulate", "-o", "run", "--resume", "--batch", "2"), "batch = 2", "begun with 4")
