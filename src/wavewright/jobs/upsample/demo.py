@@ -105,7 +105,7 @@ def upsample_demo(
     say(f"3/4  a tune that it never heard, at {RATE // FACTOR} Hz: {old}; its band put back: {new}")
     upsampling.render(upsampling.open_upsampler(run), [old], new, force=force)
 
-    page = upsample_report.write(run)
+    page = upsample_report.write(run, title="Tunes for a horn and drums")
     say(f"4/4  the page, with the band lost, put back and as it was: {page}")
     figures = outcome.figures
     return UpsampleDemo(folder, run, old, new, figures.get("snr", np.nan), figures.get("lsd10", np.nan), page)
