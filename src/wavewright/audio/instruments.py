@@ -1,4 +1,4 @@
-"""Built-in instruments: a plucked string, an 808-like kick, a snare and a hat, of shape ``(time,)`` and peak ``level``.
+"""Built-in instruments: a plucked string, a horn, an 808-like kick, a snare and a hat, ``(time,)``, of peak ``level``.
 
 The string is Karplus and Strong's (1983) with Jaffe and Smith's extensions (1983): an all-pass in the loop tunes it
 between samples, a low-pass in the loop and a gain set how long it rings, a low-pass on the pluck how hard it is struck,
@@ -60,6 +60,38 @@ def plucked_string(
     comb = max(1, round(pick_position * len(pluck)))
     pluck -= np.roll(pluck, comb)  # no harmonic that has a node where the string is plucked; no DC either
     return _scaled(_string(pluck, length(seconds, rate), delay, allpass, damping, gain), level)
+
+
+def horn(
+    hz: float, seconds: float, rate: int, level: float = 0.5, *, brightness: float = 0.5, seed: int = 0
+) -> FloatArray:
+    """A horn of pitch ``hz``, blown once: pulses of the lips, with vibrato and a little breath.
+
+    All partials up to Nyquist are in phase, the k-th as loud as r^k; r rises with the loudness of the moment, so that
+    louder is brighter (Risset and Mathews, "Analysis of Musical-Instrument Tones", 1969), and with ``brightness``, 0
+    to 1. What is below therefore tells what is above.
+
+    Example:
+        >>> horn(220.0, seconds=0.5, rate=16_000, level=0.8).shape
+        (8000,)
+
+    Raises:
+        ValueError: ``hz`` is not between 20 and rate / 8, or ``brightness`` not between 0 and 1.
+    """
+    if not 20 <= hz <= rate / 8 or not 0 <= brightness <= 1:
+        raise ValueError(
+            f"hz = {hz}, brightness = {brightness}: must be 20 to {rate / 8} (an eighth of the rate), 0 to 1"
+        )
+    dice = np.random.default_rng(seed)
+    t = np.arange(length(seconds, rate)) / rate
+    loudness = np.clip(t / 0.03, 0, 1) * np.exp(-1.5 * t / seconds) * np.clip((seconds - t) / 0.04, 0, 1)
+    vibrato = 0.004 * np.sin(2 * np.pi * (5.5 * t + dice.random())) * np.clip(t / 0.2, 0, 1)
+    phase = 2 * np.pi * hz / rate * np.cumsum(1 + vibrato)
+    partials = int(rate / 2 / (1.01 * hz))
+    z = np.exp(-hz / (600 + loudness * (1200 + 5000 * brightness)) + 1j * phase)
+    pulses = (z * (1 - z**partials) / (1 - z)).real  # the sum of z^k, k = 1 … partials
+    breath = 0.01 * np.abs(pulses).max(initial=0.0) * dice.standard_normal(len(t))
+    return _scaled((pulses + breath) * loudness, level)
 
 
 def kick_808(
