@@ -279,6 +279,31 @@ def test_sounds_below_the_full_rate_teach_as_far_up_as_they_go_where_that_is_all
     assert bands["p225_001.wav"] == 1.0
 
 
+def test_a_patch_too_short_for_the_aim_is_refused_before_anything_is_read(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upsample, "prepare", lambda *_: pytest.fail("sounds were read"))
+    told = settings(aim="perceptual", patch=1024)
+    refused(SettingsError, "patch = 1024: too short to compare spectra of 2048 samples", [corpus], tmp_path, told)
+
+
+def test_a_sound_whose_middle_is_silent_spoils_no_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upsample, "VALIDATED_SECONDS", 1.5)
+    (tmp_path / "sounds").mkdir()
+    (tmp_path / "other").mkdir()
+    for number in range(6):
+        x = sound(number, 1.0)
+        if number < 2:
+            x[RATE // 10 : -RATE // 10] = 0
+        files.write(tmp_path / "sounds" / f"{number}.wav", Recording(x[np.newaxis], RATE))
+    told = settings(held_out_names="[02].wav")
+    outcome = upsample.learn(begun([tmp_path / "sounds"], tmp_path / "run", told), told, Silent())
+    assert np.isfinite(list(outcome.figures.values())).all()
+    assert outcome.best is not None
+    deaf = replace(told, held_out_names="[01].wav")
+    refused(DataError, r"listen to is silent, the middle of .*0\.wav", [tmp_path / "sounds"], tmp_path / "other", deaf)
+
+
 def test_an_upper_band_that_is_empty_is_told(tmp_path: Path) -> None:
     for number in range(4):
         x = sound(number, 1.0)

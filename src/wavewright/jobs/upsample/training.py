@@ -121,17 +121,7 @@ class UpsampleTask:
 
     def __init__(self, network: Network, material: Material, settings: UpsampleSettings) -> None:
         self.network, self.material, self.settings = network, material, settings
-        spectral_net = settings.network == "spectral-upsampler"
-        patch = settings.patch or (round(1.024 * material.rate) if spectral_net else 8_192)
-        patch = -(-patch // network.multiple) * network.multiple
-        self.edge = min(patch // 8, round(0.05 * material.rate))  # what a patch's own ends spoil is not learned from
-        if settings.aim == "perceptual" and patch - 2 * self.edge < max(SPECTRA):
-            raise SettingsError(
-                [
-                    f"setting patch = {patch}: too short to compare spectra of {max(SPECTRA)} samples within it; "
-                    f"choose at least {2 * max(SPECTRA)}, or --aim fidelity"
-                ]
-            )
+        patch, self.edge = patch_of(settings, network, material.rate)
         batch = settings.batch or 8
         taken = math.ceil(patch * FASTEST**settings.vary)
         long_enough = [sound for sound in material.learned if sound.length >= taken]
@@ -158,7 +148,13 @@ class UpsampleTask:
             seed=settings.train.seed,
         )
         self.steps_per_epoch = max(1, self.patches.count // batch)
-        self.heard = _some(material.held_out, material.rate)
+        heard = _some(material.held_out, material.rate)
+        self.heard = tuple(sound for sound in heard if material.sound(sound).any())
+        if not self.heard:
+            raise DataError(
+                f"what training would listen to is silent, the middle of {heard[0].path} for one; hold others out by "
+                "--held-out-names, or by another --seed"
+            )
 
     def batch(self, step: int, rank: int, world: int) -> tuple[Tensor, ...]:
         """Patches ``(batch, 1, patch)`` as a low rate leaves them, and as they were; and how far up each goes."""
@@ -216,6 +212,26 @@ class UpsampleTask:
         files.write(path, Recording(play(self.network, low)[np.newaxis], self.material.rate), force=True)
 
 
+def patch_of(settings: UpsampleSettings, network: Network, rate: int) -> tuple[int, int]:
+    """Samples of a patch, and of its two ends, which silence around it spoils: nothing is learned from them.
+
+    Raises:
+        SettingsError: a patch too short for what the aim compares.
+    """
+    spectral_net = settings.network == "spectral-upsampler"
+    patch = settings.patch or (round(1.024 * rate) if spectral_net else 8_192)
+    patch = -(-patch // network.multiple) * network.multiple
+    edge = min(patch // 8, round(0.05 * rate))
+    if settings.aim == "perceptual" and patch - 2 * edge < max(SPECTRA):
+        raise SettingsError(
+            [
+                f"setting patch = {patch}: too short to compare spectra of {max(SPECTRA)} samples within it; "
+                f"choose at least {2 * max(SPECTRA)}, or --aim fidelity"
+            ]
+        )
+    return patch, edge
+
+
 def _up_to_band(x: FloatArray, band: float) -> FloatArray:
     return np.asarray(_up_to(torch.from_numpy(x).view(1, 1, -1), torch.full((1, 1, 1), band))[0, 0])
 
@@ -270,7 +286,8 @@ def begin(
     if start is not None:
         transfer.model_of(start)
     rate = rate_of(sources, settings)
-    new_network(settings, rate, low_rate_of(settings, rate), start)  # refused now where it cannot be
+    network = new_network(settings, rate, low_rate_of(settings, rate), start)  # refused before an hour is converted
+    patch_of(settings, network, rate)
     with staged(folder) as place:
         material = prepare(sources, place, settings, progress)
         reporter.say(
@@ -279,7 +296,6 @@ def begin(
         )
         for note in notes(material):
             reporter.say(f"note: {note}")
-        network = new_network(settings, material.rate, material.low_rate, start)
         task = UpsampleTask(network, material, settings)
         run = RunFolder.create(
             folder,
