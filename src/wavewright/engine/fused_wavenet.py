@@ -64,7 +64,8 @@ def supports(net: nn.Module) -> TypeGuard[WaveNet | GatedWaveNet | KnobWaveNet]:
 def valid_forward(net: Network, x: Tensor) -> Tensor:
     """``net.valid(x)``, faster: ``x`` (batch, channels, receptive field − 1 + time) → (batch, channels, time).
 
-    Where `supports` says no, or ``x`` is not of the weights' type, torch does it. Differentiable once.
+    Where `supports` says no, ``x`` is not of the weights' type, or `torch.compile` reads along, torch does it.
+    Differentiable once.
 
     Raises:
         SettingsError: ``x`` is shorter than the receptive field.
@@ -74,7 +75,9 @@ def valid_forward(net: Network, x: Tensor) -> Tensor:
     >>> bool(torch.allclose(valid_forward(net, x), net.valid(x), atol=1e-5))
     True
     """
-    if not supports(net) or x.device.type != "cpu" or x.dtype != next(net.parameters()).dtype or x.ndim != 3:
+    if torch.compiler.is_compiling() or not supports(net) or x.device.type != "cpu" or x.ndim != 3:
+        return net.valid(x)
+    if x.dtype != next(net.parameters()).dtype:
         return net.valid(x)
     valid_length(net, x)
     if isinstance(net, GatedWaveNet):

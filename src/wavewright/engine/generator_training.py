@@ -16,7 +16,7 @@ def mean_nats(net: SampleWaveNet, x: Tensor, codes: Tensor, counts: Tensor) -> T
 
     ``x`` (batch, 1 + controls, receptive field − 1 + time); ``codes`` and ``counts`` (batch, time), the latter True
     where a code is to be learned. On a CPU a softmax over layers that `fused_wavenet` knows takes a fraction of torch's
-    time; for all else torch does the same.
+    time; for all else, and where `torch.compile` reads along, torch does the same.
 
     >>> from wavewright.nets.registry import build
     >>> net = build("sample-wavenet", layers=6, cycle=6)
@@ -29,7 +29,8 @@ def mean_nats(net: SampleWaveNet, x: Tensor, codes: Tensor, counts: Tensor) -> T
     h = valid_forward(net.trunk, net.hear(x))
     shares = counts.to(h.dtype) / counts.sum().clamp(min=1)
     kinds = {(part.device.type, part.dtype) for part in (h, net.output.weight)}
-    if isinstance(net.distribution, Softmax) and kinds in ({("cpu", torch.float32)}, {("cpu", torch.float64)}):
+    known = isinstance(net.distribution, Softmax) and kinds in ({("cpu", torch.float32)}, {("cpu", torch.float64)})
+    if known and not torch.compiler.is_compiling():
         assert net.output.bias is not None
         return nats_of_codes(net.before_rectifier(h), net.output.weight[:, :, 0], net.output.bias, codes, shares)
     parameters = net.output(net.before_rectifier(h).relu())
