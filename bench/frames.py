@@ -242,7 +242,8 @@ def again(seed: int, folder: Path) -> None:
         kind = frame_kind("levels", hop, RATE)
         frames = np.concatenate([kind.analyse(sound) for sound in learned])
         ways = {"whole": Scaling.of(frames)}
-        ways |= {"64 components": Scaling.of(frames, 64, 0), "weighed": Scaling.of(frames, 64, 0, kind.weights)}
+        ways |= {"64 components": Scaling.of(frames, 64, 0, logarithmic=True)}
+        ways |= {"weighed": Scaling.of(frames, 64, 0, kind.weights, logarithmic=True)}
         for name, scaling in ways.items():
             made = []
             for sound in held:

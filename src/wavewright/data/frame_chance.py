@@ -2,14 +2,14 @@
 
 A network that hears no frames says of each frame what is usual, and how far real ones lie from it. Drawn anew in every
 frame that would be noise: the click of a drum spreads over several frames, and is the same click in all of them. So
-what the network missed of each learned sound, in deviations and frame by frame, is kept, z_n(t); and new chance is a
-normal draw with the covariance of these over all frames and numbers together,
+what the network missed of each learned sound, in deviations and frame by frame, is kept, z_n(t), and a new sound takes
+the place of the network's doubt with
 
-    z(t) = Σ_n g_n z_n(t) / √k          g_n normal, one number for each sound for the whole of the new one
+    z(t) = (z_a(t) + z_b(t)) / √2
 
-over the k sounds that are most like the new one by class and character: at first of deviation one, as independent
-chance would be, and less the more of them have ended; behind the longest nothing is left to chance. (Drawing from the
-covariance of a sample by random weights: Evensen, "The ensemble Kalman filter", 2003, section 4.)
+of two of the k sounds that are most like it by class and character, drawn for the whole of it: a bootstrap of
+residuals (Efron, "Bootstrap methods: another look at the jackknife", 1979), of two, for one alone would give that very
+sound again. Behind the end of both nothing is left to chance.
 
 Of loops whose beat is told it is beats that are kept and drawn, one after the other, instead of whole sounds.
 """
@@ -29,8 +29,9 @@ MOST_KEPT = 4_000_000
 """Numbers kept of all sounds together."""
 PLACES_APART = 100.0
 """How unlike two beats are for not being the same one of the bar; characters vary by about one."""
-NEAREST, NEAREST_SHARE = 16, 0.25
-"""How many sounds a new one takes its chance from, and the share of all of them that it does not go beyond."""
+NEAREST, NEAREST_SHARE, PARENTS = 16, 0.25, 2
+"""How many sounds a new one may take its chance from, the share of all of them that this does not go beyond, and how
+many it takes it from."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ class Chance:
     stays the same through each of them.
 
     >>> chance = Chance.of([np.ones((3, 2), np.float32), -np.ones((1, 2), np.float32)])
-    >>> weights = chance.weights(np.zeros(0, np.float32))
-    >>> round(float(chance.at(1, weights * np.array([[0.5, 8.0]], np.float32))[0, 0]), 3)  # 0.5 / √2: one is over
-    0.354
+    >>> drawn = chance.drawn(np.zeros(0, np.float32), np.random.default_rng(0))
+    >>> [round(float(chance.at(frame, drawn[None])[0, 0]), 3) for frame in range(4)]  # the second is over soon
+    [0.0, 0.707, 0.707, 0.0]
     """
 
     missed: FloatArray
@@ -59,7 +60,7 @@ class Chance:
 
     @property
     def sounds(self) -> int:
-        """Random numbers that one new sound takes."""
+        """How many."""
         return len(self.missed)
 
     @classmethod
@@ -76,20 +77,19 @@ class Chance:
         chosen = np.unique(np.linspace(0, len(beats) - 1, min(len(beats), MOST_BEATS)).round().astype(int))
         return cls.of([beats[at] for at in chosen], [told[at] for at in chosen])
 
-    def weights(self, told: FloatArray) -> FloatArray:
-        """How much each sound counts ``(sounds,)`` for a new one of which that is ``told``: those most like it alike,
-        the others not at all."""
-        if not told.size:
-            return np.full(self.sounds, 1 / np.sqrt(self.sounds), np.float32)
-        count = min(self.sounds, NEAREST, max(2, int(NEAREST_SHARE * self.sounds)))
-        nearest = np.argsort(np.square(self.told - told).sum(axis=1), kind="stable")[:count]
+    def drawn(self, told: FloatArray, dice: np.random.Generator) -> FloatArray:
+        """How much of what was missed of each sound ``(sounds,)`` is in a new one of which that is ``told``."""
+        near = np.arange(self.sounds)
+        if told.size:
+            count = min(self.sounds, NEAREST, max(2, int(NEAREST_SHARE * self.sounds)))
+            near = np.argsort(np.square(self.told - told).sum(axis=1), kind="stable")[:count]
+        chosen = dice.choice(near, min(PARENTS, len(near)), replace=False)
         found = np.zeros(self.sounds, np.float32)
-        found[nearest] = 1 / np.sqrt(count)
+        found[chosen] = 1 / np.sqrt(len(chosen))
         return found
 
     def at(self, frame: int, drawn: FloatArray) -> FloatArray:
-        """The chance in a frame ``(new sounds, numbers)``, of what was ``drawn`` for each ``(new sounds, sounds)``:
-        normal numbers times `weights`."""
+        """The chance in a frame ``(new sounds, numbers)``, of what was `drawn` for each ``(new sounds, sounds)``."""
         if frame >= self.missed.shape[1]:
             return np.zeros((len(drawn), self.missed.shape[2]), np.float32)
         return np.asarray(drawn @ self.missed[:, frame], np.float32)

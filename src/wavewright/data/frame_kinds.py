@@ -65,6 +65,10 @@ class FrameKind(Protocol):
         """Whether a sound twice as loud has frames twice as large."""
 
     @property
+    def logarithmic(self) -> bool:
+        """Whether the numbers are natural logarithms of amplitudes."""
+
+    @property
     def weights(self) -> FloatArray | None:
         """How much each number counts ``(size,)`` where few have to do for all; None where all count alike."""
 
@@ -146,6 +150,7 @@ class RawFrames:
     """
 
     linear = True
+    logarithmic = False
     weights = None
 
     def __init__(self, hop: int, lap: int = 0) -> None:
@@ -193,6 +198,7 @@ class SpectrumFrames:
     """
 
     linear = True
+    logarithmic = False
     weights = None
     overlap = 0
 
@@ -218,6 +224,7 @@ class MdctFrames:
     before them."""
 
     linear = True
+    logarithmic = False
     weights = None
     overlap = 1
 
@@ -259,6 +266,7 @@ class LevelFrames:
     """
 
     linear = False
+    logarithmic = True
     overlap = _FINE // 2
 
     def __init__(self, hop: int, rate: int) -> None:
@@ -286,6 +294,7 @@ class MelFrames:
     """Natural logarithms of the magnitudes in ``bands`` of the mel scale, `QUIETEST` at least."""
 
     linear = False
+    logarithmic = True
     weights = None
     overlap = _OVERLAP // 2
 
@@ -327,6 +336,7 @@ class CepstrumFrames:
     """The first ``coefficients`` of the cosine transform of log-mel levels (MFCC), the mean level first."""
 
     linear = False
+    logarithmic = False
     weights = None
     overlap = _OVERLAP // 2
 

@@ -7,6 +7,9 @@ deviations are a ``floor`` of the largest at least.
 Fewer numbers are principal components (Pearson 1901) of the scaled frames, each brought to a deviation of one. What
 they leave is mostly noise, and told as such: by its level in a few bands, filled with new noise on the way back
 (Schulz, "Improving audio codecs by noise substitution", 1996). So a drum's click takes eight numbers, not 200.
+
+Of levels on a logarithmic scale nothing can be filled in so, but leaving it away takes power: the mean of a noise's
+levels is 2.5 dB below the level of its mean power. By how much each feature is too low is kept, and added again.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ FLOOR = 1e-3
 COMPONENT_FLOOR = 0.3
 """The same before principal components are looked for, which shall be those of the sound."""
 NOISE_BANDS = 8
+MOST_LOST = 3.0
+"""Of a natural logarithm that one frame is taken to be off."""
 QUIET = 1e-3
 """RMS of what is left, in deviations, below which it counts as nothing."""
 
@@ -32,7 +37,8 @@ QUIET = 1e-3
 @dataclass(frozen=True)
 class Scaling:
     """``mean`` and ``deviation`` ``(features,)``; ``axes`` ``(components, features)``, orthonormal; ``widths``, the
-    deviation of each component; ``levels`` ``(2, bands)``, mean and deviation of the levels of what is left.
+    deviation of each component; ``levels`` ``(2, bands)``, mean and deviation of the levels of what is left; ``lost``
+    ``(features,)``, where features are logarithms, the logarithm of the amplitude that goes with what is left away.
 
     >>> frames = np.random.default_rng(0).normal(2.0, 3.0, (1000, 4)).astype(np.float32)
     >>> scaling = Scaling.of(frames)
@@ -45,6 +51,7 @@ class Scaling:
     axes: FloatArray
     widths: FloatArray
     levels: FloatArray
+    lost: FloatArray
 
     @classmethod
     def of(
@@ -53,18 +60,22 @@ class Scaling:
         components: int = 0,
         bands: int = NOISE_BANDS,
         weights: FloatArray | None = None,
+        *,
+        logarithmic: bool = False,
     ) -> Scaling:
         """What ``frames`` ``(count, features)`` are like; ``components`` of them, or 0 for the features themselves.
 
         What the components leave is told in so many ``bands``; with 0 of them it is left away. ``weights``
-        ``(features,)`` say how much a feature counts among the components.
+        ``(features,)`` say how much a feature counts among the components. ``logarithmic``: features are natural
+        logarithms of amplitudes.
         """
         features = frames.shape[1]
         mean, deviation = frames.mean(axis=0, dtype=np.float64), frames.std(axis=0, dtype=np.float64)
         whole = not 0 < components < features
         deviation = np.maximum(deviation, max((FLOOR if whole else COMPONENT_FLOOR) * float(deviation.max()), 1e-9))
         if whole:
-            return cls(*_floats(mean, deviation, np.zeros((0, features)), np.zeros(0), np.zeros((2, 0))))
+            none = np.zeros((0, features)), np.zeros(0), np.zeros((2, 0)), np.zeros(features)
+            return cls(*_floats(mean, deviation, *none))
         if weights is not None:
             deviation = deviation / weights
         scaled = np.asarray((frames - mean) / deviation, np.float32)
@@ -72,11 +83,15 @@ class Scaling:
         axes = vectors[:, ::-1][:, :components].T
         axes = axes * np.sign(axes[np.arange(components), np.abs(axes).argmax(axis=1)])[:, None]  # one of two, always
         widths = np.sqrt(np.maximum(squares[::-1][:components], max(1e-4 * float(squares[-1]), 1e-12)))
-        levels = np.zeros((2, 0))
+        levels, lost = np.zeros((2, 0)), np.zeros(features)
+        left = np.asarray(scaled - scaled @ axes.T @ axes, np.float32)
         if bands:
-            left = _levels(np.asarray(scaled - scaled @ axes.T @ axes, np.float32), bands)
-            levels = np.stack([left.mean(axis=0), np.maximum(left.std(axis=0), 0.1)])
-        return cls(*_floats(mean, deviation, axes, widths, levels))
+            told = _levels(left, bands)
+            levels = np.stack([told.mean(axis=0), np.maximum(told.std(axis=0), 0.1)])
+        elif logarithmic:
+            powers = np.exp(2 * np.clip(left * deviation, -MOST_LOST, MOST_LOST))
+            lost = 0.5 * np.log(powers.mean(axis=0))
+        return cls(*_floats(mean, deviation, axes, widths, levels, lost))
 
     @property
     def size(self) -> int:
@@ -125,7 +140,7 @@ class Scaling:
                 # what is left lies across the axes
                 scaled = np.asarray(scaled + filled - filled @ self.axes.T @ self.axes, np.float32)
         if denormalise:
-            return np.asarray(scaled * self.deviation + self.mean, np.float32)
+            return np.asarray(scaled * self.deviation + self.mean + self.lost, np.float32)
         return np.asarray(scaled * np.sqrt(np.mean(np.square(self.deviation))), np.float32)
 
 

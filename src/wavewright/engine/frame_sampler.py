@@ -10,6 +10,8 @@ grows in step with the sound:
   has heard the last ``reach`` to ``2 · reach`` frames.
 - ``trimmed``: everything, until that is ``2 · reach`` frames; then the network forgets, hears the last ``reach`` again,
   and goes on.
+
+A network that hears no frames needs not wait for them: what it says of the next `AHEAD` is worked out at once.
 """
 
 from __future__ import annotations
@@ -26,12 +28,16 @@ from wavewright.data.frames import Cutting
 from wavewright.engine.frame_step import FrameStep, Minds
 from wavewright.nets.frame_generator import FrameGenerator
 from wavewright.nets.frame_lstm import FrameLSTM
+from wavewright.nets.frame_mixture import FrameMixture
 
 LEAST_OVER = 0.05
 """Probability of being over below which a sound goes on: one in a hundred, a hundred times, would end most too soon."""
 
 Told = Callable[[int, int], FloatArray]
 """Controls ``(sounds, count, controls)`` of the ``count`` frames from the first one on."""
+
+AHEAD = 64
+"""Frames."""
 
 LARGEST = 64.0
 """Times the level that a frame was told against, beyond which a network has gone astray; frames are held there."""
@@ -77,11 +83,17 @@ class FrameSampler:
         self._younger = self._step_of.start(sounds)  # of a sliding memory
         self._inputs: list[FloatArray] = []  # the last ones, of a trimmed memory
         self._heard = 0  # frames that the state has heard
+        self._ahead: list[FloatArray] = []  # what is said of the frames to come, of a network that hears none
+        told = network.config.heard * network.config.numbers
+        paths = [network.dense_in.weight[:, :told]]
+        paths += [network.straight.weight] if isinstance(network, FrameMixture) else []
+        self._deaf = not cutting.gain.adaptive and not any(bool(path.any()) for path in paths)
 
     def begin_between(self, others: Sequence[FrameSampler]) -> None:
         """Go on from the mean of what others remember, and of what they heard last."""
         self._state = _mean([one._state for one in others])
         self._younger = _mean([one._younger for one in others])
+        self._ahead = []
         self._before = np.mean([one._before for one in others], axis=0, dtype=np.float32)
         self._gains = np.mean([one._gains for one in others], axis=0)
         self._heard, self.at = others[0]._heard, others[0].at
@@ -109,6 +121,8 @@ class FrameSampler:
 
     def _step(self) -> FloatArray:
         """What the network says of the next frame: ``(sounds, channels)``."""
+        if self._deaf and self.memory.policy == "growing":
+            return self._said_ahead()
         gains = self._gains.astype(np.float32)
         x = np.concatenate(
             [self.cutting.inputs(self._before, gains), self.controls(self.at, 1)[:, 0]], axis=1, dtype=np.float32
@@ -131,6 +145,28 @@ class FrameSampler:
             self._state = state
         self._heard += 1
         return y
+
+    @torch.inference_mode()
+    def _said_ahead(self) -> FloatArray:
+        """`_step` of a network that hears nothing: of several frames at once."""
+        if not self._ahead:
+            controls = self.controls(self.at, AHEAD)  # (sounds, AHEAD, controls)
+            heard = self.network.in_channels - controls.shape[2] - 1
+            gain = self.cutting.gain.told(self._gains.astype(np.float32))  # one, and stays so
+            x = np.concatenate(
+                [
+                    np.zeros((self.sounds, AHEAD, heard), np.float32),
+                    np.repeat(gain[:, None, None], AHEAD, axis=1),
+                    controls,
+                ],
+                axis=2,
+                dtype=np.float32,
+            )
+            state = tuple(torch.from_numpy(part) for part in self._state)
+            y, after = self.network(torch.from_numpy(x.transpose(0, 2, 1)), state)
+            self._state = after[0].numpy().copy(), after[1].numpy().copy()
+            self._ahead = list(y.numpy().transpose(2, 0, 1))[::-1]
+        return np.ascontiguousarray(self._ahead.pop())
 
     def _after(self, frame: FloatArray) -> None:
         levels = np.sqrt(np.mean(np.square(frame, dtype=np.float64), axis=1))

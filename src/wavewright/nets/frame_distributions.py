@@ -151,7 +151,8 @@ class GaussianMixture:
     def draw(self, parameters: Tensor, uniform: Tensor, normal: Tensor, temperature: float) -> Tensor:
         """One of the normals by its weight, then a frame of it; ``temperature`` scales logits and deviations."""
         logits, means, logs = self.parts(parameters)
-        chosen = logits.argmax(1) if temperature <= 0 else drawn(logits / temperature, uniform[:, 0])
+        sure = temperature <= 0 or self.mixtures == 1
+        chosen = logits.argmax(1) if sure else drawn(logits / temperature, uniform[:, 0])
         rows = torch.arange(len(parameters), device=parameters.device)
         return means[rows, chosen] + temperature * torch.exp(logs[rows, chosen]) * normal
 

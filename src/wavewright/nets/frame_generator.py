@@ -26,13 +26,15 @@ class FrameGenerator(Network):
     distribution: FrameDistribution
 
     # What the corpus told, kept with the weights: means and deviations (features,), the axes of a frame's components
-    # (components, features) and their widths, the levels of what they leave (2, bands); the characters of the sounds
-    # learned (sounds, character), and how they are taken from a sound's profile, (profile,) and (character, profile).
+    # (components, features) and their widths, the levels of what they leave (2, bands), or what is lost with it
+    # (features,); the characters of the sounds learned (sounds, character), and how they are taken from a sound's
+    # profile, (profile,) and (character, profile).
     mean: Tensor
     deviation: Tensor
     axes: Tensor
     widths: Tensor
     levels: Tensor
+    lost: Tensor
     characters: Tensor
     character_mean: Tensor
     character_axes: Tensor

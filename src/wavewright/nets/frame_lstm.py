@@ -46,6 +46,7 @@ class FrameLSTM(FrameGenerator):
         self.register_buffer("axes", torch.zeros(config.components, config.features))
         self.register_buffer("widths", torch.ones(config.components))
         self.register_buffer("levels", torch.zeros(2, config.bands))
+        self.register_buffer("lost", torch.zeros(config.features))
         self.register_buffer("characters", torch.zeros(config.sounds, config.character))
         self.register_buffer("character_mean", torch.zeros(config.profile))
         self.register_buffer("character_axes", torch.zeros(config.character, config.profile))

@@ -16,6 +16,7 @@ from wavewright.audio.recording import FloatArray
 from wavewright.data.character import Character
 from wavewright.data.frame_chance import Chance, told_of_beat
 from wavewright.data.frame_controls import Beat, FrameControls
+from wavewright.data.frame_kinds import Synthesiser
 from wavewright.data.frames import Cutting, count_of
 from wavewright.data.new_characters import Learned, places_of
 from wavewright.engine.frame_sampler import Dice, FrameSampler, Memory
@@ -147,6 +148,9 @@ class Blocks:
         self._late = 1 if drawing.cutting.kind.overlap > 1 else 0
         self._beat: int | None = None
         self._drawn = np.zeros((len(sounds), 0), np.float32)
+        self._finished = np.zeros(len(sounds), np.bool_)
+        self._ready = [np.zeros(0, np.float32) for _ in sounds]
+        self._total = self._shift = 0  # frames in all, and of them those that were only heard
         self.over = np.full(len(sounds), -1)
         """The frame before which each sound was over; −1 where it goes on."""
 
@@ -157,7 +161,8 @@ class Blocks:
         heard = self._begin(sampler)  # (sounds, n, features), of which the new sound is the continuation
         kept = self._seeds[0].kept
         skip = max(0, heard.shape[1] - kept - kind.overlap) * kind.hop  # samples of what was only heard
-        total = heard.shape[1] + count_of(kind, self.samples) - kept
+        self._shift = heard.shape[1] - kept
+        total = self._total = heard.shape[1] + count_of(kind, self.samples) - kept
         done, at, frames = 0, heard.shape[1], heard
         while done < self.samples:
             new = [frames] if frames.shape[1] else []
@@ -166,13 +171,15 @@ class Blocks:
                 at += 1
             block = np.concatenate(new, axis=1)
             frames = block[:, :0]
-            sounding = np.flatnonzero((self.over < 0) | (self.over * kind.hop > done))
-            if not len(sounding):  # all are over
+            self._push(synthesisers, block, at)
+            lengths = np.array([len(part) for part in self._ready])
+            if self._finished.all() and not lengths.any():
                 yield np.zeros((len(block), self.samples - done), np.float32)
                 return
-            pushed = [synthesisers[row].push(block[row], last=at >= total) for row in sounding]
-            made = np.zeros((len(block), len(pushed[0])), np.float32)
-            made[sounding] = pushed
+            # what is over may lie ready as a whole while the others come late by what their frames overlap
+            count = int(lengths.max() if self._finished.all() else lengths[~self._finished].min())
+            made = np.stack([np.pad(part[:count], (0, max(0, count - len(part)))) for part in self._ready])
+            self._ready = [part[count:] for part in self._ready]
             dropped = min(skip, made.shape[1])
             skip, made = skip - dropped, made[:, dropped:][:, : self.samples - done]
             if at >= total and done + made.shape[1] < self.samples:
@@ -181,6 +188,16 @@ class Blocks:
             done += made.shape[1]
             if made.shape[1]:
                 yield made
+
+    def _push(self, synthesisers: list[Synthesiser], block: FloatArray, at: int) -> None:
+        """Make sound of a ``block`` ``(sounds, n, features)`` that ends before frame ``at``, of each sound that is not
+        over yet and of no more of its frames than are heard."""
+        for row in np.flatnonzero(~self._finished).tolist():
+            over, margin = int(self.over[row]), self.drawing.cutting.kind.overlap + 1
+            count = block.shape[1] if over < 0 else max(0, over + margin + self._shift - (at - block.shape[1]))
+            self._finished[row] = at >= self._total or count < block.shape[1]
+            part = synthesisers[row].push(block[row, :count], last=bool(self._finished[row]))
+            self._ready[row] = np.concatenate([self._ready[row], part])
 
     def _told(self, first: int, count: int) -> FloatArray:
         return np.stack([one.signal(first, count).T for one in self._controls])
@@ -234,8 +251,7 @@ class Blocks:
                 told = [controls.told(0, 1)[:, 0] for controls in self._controls]
             else:
                 told = [told_of_beat(controls, at) for controls in self._controls]
-            weights = np.stack([chance.weights(one) for one in told])
-            self._drawn = weights * np.stack([one.standard_normal(chance.sounds, np.float32) for one in self._dice])
+            self._drawn = np.stack([chance.drawn(*both) for both in zip(told, self._dice, strict=True)])
         return chance.at(frame, self._drawn)
 
     @cached_property

@@ -40,7 +40,7 @@ MOST_FITTED = 60_000
 BLOCK = 512
 """Frames on end that are looked at where a corpus has more than that."""
 
-SCALES = ("mean", "deviation", "axes", "widths", "levels")
+SCALES = ("mean", "deviation", "axes", "widths", "levels", "lost")
 """What a network keeps of a `Scaling`, by name."""
 
 MOST_CHARACTERS = 20_000
@@ -205,7 +205,8 @@ def fitted(material: Material, told: GenerateSettings) -> FrameMaterial:
     gain = _gain(sounds, kind, settings, rate)
     # what components of levels leave is no noise: it is how a spectrum's peaks and hollows differ from the usual ones
     bands = NOISE_BANDS if kind.linear else 0
-    scaling = Scaling.of(_some_frames(sounds, kind, gain), settings.components, bands, kind.weights)
+    frames = _some_frames(sounds, kind, gain)
+    scaling = Scaling.of(frames, settings.components, bands, kind.weights, logarithmic=kind.logarithmic)
     placed = told.position and not versions.on_beat
     pieces = [piece for one in versions.all for piece in versions.pieces(one)] if settings.character or placed else []
     numbers = min(settings.character, len(pieces) // 2)

@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from wavewright.audio import files, wav_stream
+from wavewright.audio.limiter import Limiter
 from wavewright.audio.recording import FloatArray
 from wavewright.audio.resample import resample
 from wavewright.data.frames import cut
@@ -34,10 +35,6 @@ from wavewright.jobs.generate.sampling import (
 from wavewright.jobs.generate.settings import SampleSettings, temperature_points
 from wavewright.metrics.faults import faults_of
 from wavewright.settings import problems_of
-
-CALM = "0.8"
-"""The temperature for networks that hear no frames, where none is asked for. Chance is drawn there as if levels were
-normally distributed, and theirs have fewer very loud ones."""
 
 FULL_SCALE = 32_768
 """Steps of 16 bits up to full scale."""
@@ -76,7 +73,7 @@ def request(opened: OpenFrames, settings: SampleSettings) -> FrameRequest:
     asked, known = settings.frame, opened.material.corpus.labels
     points: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
     try:
-        points = temperature_points(settings.temperature or ("1" if opened.settings.frame.feedback else CALM))
+        points = temperature_points(settings.temperature or "1")
     except SettingsError as error:
         problems += error.problems
     for name, value in (("top_k", settings.top_k), ("envelope", settings.envelope)):
@@ -260,15 +257,18 @@ def _draw_all(
 def _finished(opened: OpenFrames, wanted: FrameRequest, sound: tuple[int, int], made: Made) -> Drawn:
     """One sound, cut where it is over if no length was asked for, in 16 bits as it will be written.
 
-    What follows from nothing before it is brought down to the loudest sound learned, all else held within full scale.
+    A one-shot that follows from nothing before it is brought down to the loudest one learned, a longer sound is limited
+    to full scale around its peaks alone, all else is cut off there.
     """
     number, attempt = sound
     audio = made.sound
     if wanted.open_end and made.over is not None:
         audio = audio[: max(1, round(made.over * opened.rate))]
-    if not wanted.drawing.seeds and (wanted.open_end or wanted.drawing.chance is not None):
+    if not wanted.drawing.seeds and wanted.open_end:
         loudest = min(1.0, opened.reference.peak)
         audio = audio * np.float32(loudest / max(loudest, float(np.abs(audio).max(initial=0.0))))
+    elif wanted.drawing.chance is not None:
+        audio = Limiter(opened.rate).push(audio, last=True)
     beyond = int((np.abs(audio) > 1).sum())
     audio = np.asarray(np.clip(np.rint(audio * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1) / FULL_SCALE, np.float32)
     cost = cost_of(opened, audio, wanted.labels[number]) if wanted.settings.draw is not None else np.nan
@@ -302,8 +302,11 @@ def _one(wanted: FrameRequest, number: int) -> Iterator[FloatArray]:
     """One sound block by block, within full scale, behind what is written in front of it."""
     if len(wanted.before):
         yield wanted.before
+    limiter = Limiter(wanted.drawing.rate)
     for block in Blocks(wanted.drawing, wanted.samples, [(number, 0)]):
-        yield np.clip(block[0], -1, 1)
+        yield np.clip(block[0], -1, 1) if wanted.drawing.chance is None else limiter.push(block[0])
+    if wanted.drawing.chance is not None:
+        yield limiter.push(np.zeros(0, np.float32), last=True)
 
 
 def _write_long(

@@ -54,7 +54,7 @@ class FrameSettings:
     varied: int | None = setting(
         None,
         "frame networks: further versions of each sound, a tape played faster or slower, or loops higher or lower; "
-        "absent: as many as bring a few sounds to 240",
+        "absent: as many as bring a few sounds to 240, if no frames are heard",
         low=0,
         high=64,
     )

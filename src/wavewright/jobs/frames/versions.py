@@ -2,7 +2,7 @@
 
 A few sounds say little of what lies between them. Played a little faster or slower they are more sounds of the same
 kind, and a network that is told which is which learns how they change: so few sounds are brought to `ENOUGH`, where
-nothing else is asked for. Loops whose beat is told keep their tempo, and are moved in pitch alone.
+nothing else is asked for and no frames are heard. Loops whose beat is told keep their tempo, and are moved in pitch alone.
 
 A part of a file (its end, held out) has the beat of the whole: its own few beats would hardly tell a tempo, and its
 place in the bar is known.
@@ -16,10 +16,11 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import fftconvolve, firwin
 
 from wavewright.audio.recording import FloatArray
+from wavewright.audio.stretch import transpose, varispeed
 from wavewright.audio.tempo import beat_grid
-from wavewright.data.augment import AugmentSettings, versions
 from wavewright.data.corpus import Sound
 from wavewright.data.frame_controls import Beat
 from wavewright.data.new_characters import PARTIAL, WHOLE, places_of
@@ -30,11 +31,13 @@ from wavewright.jobs.material import Material
 ENOUGH, MOST_EACH, MOST_SECONDS = 240, 24, 300.0
 """Sounds to which few are brought, by so many versions of each at most, and so much sound in all."""
 
-SPEED, SEMITONES = 0.3, 6.0
+SPEED, SEMITONES = 0.3, 4.0
 """Share of the speed of a tape by which versions of one-shots differ at most, and semitones of loops."""
 
 MOST_VARIED = 1 << 28
 """Samples of all versions, which are held in memory."""
+
+_HIGHEST_BORDER, _TAPS = 0.97, 255
 
 _MOST_MISSING = 0.1  # of a beat that still counts as whole
 
@@ -60,6 +63,8 @@ class Versions:
         learned = self.material.learned
         if self.settings.varied is not None:
             return self.settings.varied
+        if self.settings.feedback:
+            return 0
         seconds = sum(sound.length for sound in learned) / self.material.corpus.rate
         return max(0, min(ENOUGH // len(learned) - 1, MOST_EACH, int(MOST_SECONDS / seconds) - 1))
 
@@ -104,13 +109,17 @@ class Versions:
                     f"more than the {MOST_VARIED:,} that are held in memory; ask for fewer"
                 ]
             )
-        pitch, speed = (SEMITONES, 0.0) if self.on_beat else (0.0, SPEED)
-        how = AugmentSettings(copies=self.each, pitch=pitch, speed=speed)
         found = []
         for number, source in enumerate(learned):
-            beat = self.beat_of(source)
-            for one in versions(self.material.sound(source), rate, number, how):
-                found.append(Version(np.asarray(one, np.float32) if self.each else one, source, beat))
+            sound, beat = self.material.sound(source), self.beat_of(source)
+            found.append(Version(sound, source, beat))
+            dice = np.random.default_rng(number)
+            for at in range(self.each):
+                place = 2 * (at + dice.random()) / self.each - 1  # all from −1 to 1, evenly
+                if beat is None:
+                    found.append(Version(varispeed(sound, float((1 + SPEED) ** place)), source, beat))
+                else:
+                    found.append(Version(moved(sound, rate, SEMITONES * place), source, beat))
         return found
 
     def pieces(self, version: Version) -> list[FloatArray]:
@@ -135,3 +144,14 @@ class Versions:
         edges = np.flatnonzero(np.diff(numbers, prepend=numbers[0] - 1))
         for first, last in zip(edges, [*edges[1:], len(numbers)], strict=True):
             yield int(numbers[first]), int(first) * self.hop, min(samples, int(last) * self.hop)
+
+
+def moved(sound: FloatArray, rate: int, semitones: float) -> FloatArray:
+    """``sound`` ``(time,)`` higher or lower and as long as before; what a lower one lacks above its highest frequency
+    stays as it was, for a loop without its top would be another loop."""
+    other = transpose(sound, rate, semitones)
+    border = 2 ** (semitones / 12)  # of half the rate
+    if border > _HIGHEST_BORDER:
+        return other
+    top = firwin(_TAPS, border * _HIGHEST_BORDER, pass_zero=False)
+    return np.asarray(other + fftconvolve(sound, top, mode="same"), np.float32)

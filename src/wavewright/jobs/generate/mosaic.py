@@ -123,7 +123,8 @@ class _Kept:
 
     def __init__(self, kind: FrameKind) -> None:
         self._kind, self.kept = kind, list[FloatArray]()
-        self.hop, self.size, self.overlap, self.linear = kind.hop, kind.size, kind.overlap, kind.linear
+        self.hop, self.size, self.overlap = kind.hop, kind.size, kind.overlap
+        self.linear, self.logarithmic = kind.linear, kind.logarithmic
         self.weights = kind.weights
 
     def analyse(self, x: FloatArray) -> FloatArray:

@@ -151,8 +151,7 @@ class SampleSettings:
     seed: int = setting(0, "what every random choice follows from: the same seed gives the same sound", low=0)
     temperature: str | None = setting(
         None,
-        "how daring: 1 as learned, below 1 safer; or over time, seconds:temperature, '0:1.0,2:0.7'; absent: 1, or 0.8 "
-        "where frames follow from no other frames",
+        "how daring: 1 as learned, below 1 safer; or over time, seconds:temperature, '0:1.0,2:0.7'; absent: 1",
     )
     top_k: int = setting(0, "draw among the k likeliest codes only; 0 for all", low=0, high=65_536)
     top_p: float = setting(1.0, "draw among the likeliest codes that make up this share", above=0, high=1)
