@@ -269,6 +269,7 @@ class _Power(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, window: Tensor) -> Tensor:
+        """``x`` (batch, channels, time) and ``window`` (size,) → powers of all channels, frames and bins in a row."""
         size, hop = window.numel(), window.numel() // 4
         frames = F.pad(x, (size // 2, size // 2)).unfold(-1, size, hop)  # (batch, channels, frames, size), a view
         spectrum = torch.fft.rfft(frames * window)  # (batch, channels, frames, bins)
@@ -280,6 +281,7 @@ class _Power(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """From the loss by the powers (batch, -1) to that by ``x`` (batch, channels, time)."""
         spectrum, power, window = ctx.saved_tensors
         size, hop = window.numel(), window.numel() // 4
         # dP/dX = 2X where the floor does not hold. The inverse FFT counts every inner bin twice, so the 2 stays only

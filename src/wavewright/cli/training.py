@@ -18,15 +18,29 @@ class FromSounds(Protocol):
     """The arguments of a command that learns from a folder of sounds."""
 
     @property
-    def sources(self) -> tuple[Path, ...]: ...
+    def sources(self) -> tuple[Path, ...]:
+        """Sound files, folders of them, or a store; none where a run goes on."""
+        ...
+
     @property
-    def output(self) -> Path: ...
+    def output(self) -> Path:
+        """The run."""
+        ...
+
     @property
-    def resume(self) -> bool: ...
+    def resume(self) -> bool:
+        """Whether the run goes on."""
+        ...
+
     @property
-    def force(self) -> bool: ...
+    def force(self) -> bool:
+        """Whether an earlier run there is replaced."""
+        ...
+
     @property
-    def settings(self) -> Any: ...
+    def settings(self) -> Any:
+        """Those of the job."""
+        ...
 
 
 def refuse_sources(arguments: FromSounds, job: str, wanted: str) -> None:

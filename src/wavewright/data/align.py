@@ -75,6 +75,7 @@ class _Match:
 
     @property
     def strength(self) -> float:
+        """What matches are chosen by: sound enough to tell, and agreement about where it lies."""
         return self.evidence * self.agreement
 
 

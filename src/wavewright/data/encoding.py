@@ -30,9 +30,14 @@ class Stretch(Protocol):
     """Where a sound lies in a track, in samples."""
 
     @property
-    def start(self) -> int: ...
+    def start(self) -> int:
+        """The first sample."""
+        ...
+
     @property
-    def length(self) -> int: ...
+    def length(self) -> int:
+        """How many samples there are."""
+        ...
 
 
 @dataclass(frozen=True)

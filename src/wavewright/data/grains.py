@@ -95,6 +95,7 @@ class _Sums:
         self._total: Float64Array | None = None
 
     def push(self, block: FloatArray) -> None:
+        """The next frames ``(frames, size)``: all that is kept of them are their running sums at the places."""
         if not len(block):
             return
         if self._total is None:

@@ -204,6 +204,7 @@ class _Planes:
         return self
 
     def write(self, block: FloatArray) -> None:
+        """The next samples ``(channels, time)``, each channel to a file of its own: none waits for others in memory."""
         for row, stream in zip(block, self.streams, strict=True):
             stream.write(np.ascontiguousarray(row, SAMPLE).data)
         self.frames += block.shape[1]
@@ -234,6 +235,11 @@ class _Leftovers:
         self.first: AudioFileError | None = None
 
     def add(self, path: Path, error: AudioFileError) -> None:
+        """One more file that cannot be used.
+
+        Raises:
+            AudioFileError: nobody is told of such files; the first one ends the work.
+        """
         if self.skip is None:
             raise error
         self.first = self.first or error
@@ -251,6 +257,7 @@ class _Leftovers:
         return infos
 
     def refuse_nothing(self, usable: Sequence[object], count: int) -> None:
+        """Raise `DataError`, with the first reason, where of ``count`` files none is ``usable``."""
         if not usable:
             raise DataError(f"none of {count} sound files can be used; the first: {self.first}")
 

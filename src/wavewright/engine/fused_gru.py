@@ -96,6 +96,10 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, first: Tensor, w: Tensor, u: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        """``w`` (3 units, inputs), ``u`` (3 units, units), ``b`` and ``c`` (3 units,): W, U, b and c of r, z and n.
+
+        What the kernels leave of gates and units is kept: on the way back no product is done again.
+        """
         (batch, time, inputs), size = x.shape, first.shape[1]
         padded = size + -size % lanes(u.element_size())
         weight, bias = _spread(w, padded, (R, Z, N)), _spread(b, padded, (R, Z, N)) + _spread(c, padded, (R, Z, U))
@@ -111,6 +115,9 @@ class _Layer(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, wanted: Tensor) -> tuple[Tensor | None, ...]:
+        """From ``wanted``, the loss by the units (batch, time, units), to the loss by each argument of `forward`.
+
+        Time runs backwards once, in the kernels; the weights' gradients are then one product each over all samples."""
         flat, u, weight, gates, units = ctx.saved_tensors
         (batch, time, _, padded), size = gates.shape, u.shape[1]
         wanted = F.pad(wanted, (0, padded - size)).contiguous()

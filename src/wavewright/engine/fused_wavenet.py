@@ -148,6 +148,9 @@ class _Stack(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weights: Tensor, config: Config) -> Tensor:
+        """``x`` (batch, channels, receptive field − 1 + time), ``weights`` (count,) → (batch, outputs, time).
+
+        What every layer heard stays in one arena an item, for `backward`."""
         y, arenas = _forward(x.detach(), weights.detach(), config, keep=True)
         ctx.config, ctx.length = config, x.shape[-1]
         ctx.save_for_backward(weights, *map(torch.from_numpy, arenas))
@@ -156,6 +159,7 @@ class _Stack(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        """From the loss by the outputs (batch, outputs, time) to that by ``x``, where asked for, and by ``weights``."""
         weights, *arenas = ctx.saved_tensors
         by_input = bool(ctx.needs_input_grad[0])
         into, by_weights = _backward(

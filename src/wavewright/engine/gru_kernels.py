@@ -50,6 +50,7 @@ class _Layer:
         return [self.v.address(pointer, self.b.mul(self.padded, self.whole(index))) for pointer in pointers]
 
     def whole(self, index: Any) -> Any:
+        """``index`` as the builder takes it, whether it is known now or when the kernel runs."""
         return INT(index) if isinstance(index, int) else index
 
     def products(self, place: Any, sources: Sequence[Sequence[Any]], sums: Sequence[Any]) -> list[Any]:

@@ -191,12 +191,13 @@ class _Teller(event.Listener):  # type: ignore[misc]
         self._tell: Callable[[str], None] | None = tell
 
     def on_start(self, event: object) -> None:
+        """Called by Numba before anything is compiled."""
         tell, self._tell = self._tell, None
         if tell is not None:
             tell(COMPILING)
 
     def on_end(self, event: object) -> None:
-        pass
+        """Called behind it; Numba's listeners must have it, and what is compiled is heard at once."""
 
 
 def _made(net: AnyNetwork, channels: int, exact: bool) -> Engine:

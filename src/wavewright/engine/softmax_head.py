@@ -65,6 +65,7 @@ def nats_of_codes(h: Tensor, weight: Tensor, bias: Tensor, codes: Tensor, counts
 class _Head(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor, codes: Tensor, counts: Tensor) -> Tensor:
+        """As `nats_of_codes`, a scalar; its gradients come with it, while the distributions are in the cache."""
         loss, by_h, by_weight = _run(*(part.detach().numpy() for part in (h, weight, bias, codes, counts)))
         ctx.save_for_backward(torch.from_numpy(by_h), torch.from_numpy(by_weight))
         return torch.tensor(loss, dtype=h.dtype)
@@ -72,6 +73,7 @@ class _Head(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        """By ``h`` (batch, inputs, time), ``weight`` (levels, inputs) and ``bias`` (levels,); ``gradient`` a scalar."""
         by_h, by_weight = ctx.saved_tensors
         return gradient * by_h, gradient * by_weight[:, :-1], gradient * by_weight[:, -1], None, None
 

@@ -82,6 +82,7 @@ class Vectors:
         return value
 
     def store(self, value: Any, pointer: Any, vectors: int = 0) -> None:
+        """Write a vector ``vectors`` whole vectors behind ``pointer``, which is aligned to single numbers alone."""
         place = self.builder.bitcast(self.address(pointer, vectors * self.lanes), self.type.as_pointer())
         self.builder.store(value, place).align = self.bytes
 
@@ -91,6 +92,7 @@ class Vectors:
         return self.shuffle(one, self._undefined, [0] * self.lanes)
 
     def shuffle(self, a: Any, b: Any, lanes: Sequence[int]) -> Any:
+        """A vector of the named ``lanes`` of ``a``, counted from 0, and of ``b``, counted on from the end of ``a``."""
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(LANE, len(lanes)), list(lanes)))
 
     def call(self, name: str, *arguments: Any) -> Any:

@@ -39,6 +39,7 @@ class _Network:
         return self.weights[".".join(map(str, name))].astype(np.float64)
 
     def write(self) -> StreamPlan:
+        """The plan of all layer arrays, one behind the other, each head adding to the one before."""
         arrays = self.config.arrays
         scratch = self.writer.rows(max(array.mid for array in arrays))
         for index in range(len(arrays)):

@@ -65,6 +65,7 @@ def always(layer: nn.GRU) -> Tensor:
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gates: Tensor, first: Tensor, weight: Tensor, bias: Tensor, half: bool, keep: bool) -> Tensor:
+        """As `scan`, products in bfloat16 where ``half``; ``keep`` what `backward` needs, four times the units' memory."""
         time, batch, size = gates.shape[0], gates.shape[1], first.shape[1]
         rows = time if keep else min(time, 1)  # what nobody will look at again is overwritten
         units = gates.new_empty(time + 1, batch, size)
@@ -95,6 +96,9 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, wanted: Tensor) -> tuple[Tensor | None, ...]:
+        """From the loss by the units (time, batch, hidden) to that by ``gates``, ``first``, ``weight`` and ``bias``.
+
+        All is written into buffers made once: a step of time allocates nothing."""
         units, rounded, reset_update, recalled, candidate, weight = ctx.saved_tensors
         time, batch, size = candidate.shape
         factor = weight.to(rounded.dtype)

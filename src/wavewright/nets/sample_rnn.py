@@ -280,6 +280,7 @@ class _Summed(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, wanted: Tensor) -> tuple[None, Tensor]:
+        """From the loss by the sums (batch, time, hidden) to that by the tables (context, levels, hidden)."""
         (codes,), time = ctx.saved_tensors, wanted.shape[1]
         rows = wanted.reshape(-1, wanted.shape[2])
         by_tables = rows.new_zeros(ctx.shape)

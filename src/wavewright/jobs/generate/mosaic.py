@@ -128,12 +128,15 @@ class _Kept:
         self.weights = kind.weights
 
     def analyse(self, x: FloatArray) -> FloatArray:
+        """Frames ``(frames, size)`` of a sound ``(time,)``, as of the kind it stands for."""
         return self._kind.analyse(x)
 
     def synthesiser(self) -> _Kept:
+        """Itself: what is to become sound comes here."""
         return self
 
     def push(self, frames: FloatArray, last: bool = False) -> FloatArray:
+        """Keep ``frames`` ``(frames, size)``; as many hops of silence ``(time,)`` let the drawing go on."""
         self.kept.append(np.array(frames))
         return np.zeros(len(frames) * self.hop, np.float32)
 
