@@ -65,7 +65,7 @@ def always(layer: nn.GRU) -> Tensor:
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gates: Tensor, first: Tensor, weight: Tensor, bias: Tensor, half: bool, keep: bool) -> Tensor:
-        """As `scan`, products in bfloat16 where ``half``; ``keep`` what `backward` needs, four times the units' memory."""
+        """As `scan`, products in bfloat16 where ``half``; ``keep`` what `backward` needs, four times the units."""
         time, batch, size = gates.shape[0], gates.shape[1], first.shape[1]
         rows = time if keep else min(time, 1)  # what nobody will look at again is overwritten
         units = gates.new_empty(time + 1, batch, size)
