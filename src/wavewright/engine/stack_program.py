@@ -202,6 +202,6 @@ class Listing:
         self.slopes.append(slope)
 
     def finished(self) -> Operations:
-        """The list as kernels read it: fields (operations, `FIELDS`), slopes (operations,), weights' places (count,)."""
+        """As kernels read it: fields (operations, `FIELDS`), slopes (operations,), places of the weights (count,)."""
         weights = np.concatenate(self.weights) if self.weights else np.zeros(0, np.int64)
         return Operations(np.array(self.table, np.int64).reshape(-1, FIELDS), np.array(self.slopes), weights)
