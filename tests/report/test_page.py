@@ -18,7 +18,7 @@ from wavewright.report.page import Figure, Section
 from wavewright.report.players import Clip, envelope, excerpt, players
 from wavewright.report.probe import probe
 from wavewright.report.sweeps import harmonics_of_sweep
-from wavewright.report.twin import findings, twin_report
+from wavewright.report.twin import TwinPage, findings, twin_report
 
 RATE = 16_000
 HOSTILE = "\"'><script>alert('x')</script>&<img src=\"https://example.org/x.png\" onerror=alert(1)>"
@@ -79,7 +79,8 @@ def report(path: Path, **changes: object) -> str:
         "check": {"verdict": "fine", "warnings": [], "alignment": {"delay_samples": 137}},
         "settings": {"minutes": 15.0, "loss": {"mse": 1.0}},
     }
-    twin_report(path, **(given | changes))  # type: ignore[arg-type]
+    force = bool(changes.pop("force", False))
+    twin_report(path, TwinPage(**(given | changes)), force=force)  # type: ignore[arg-type]
     return path.read_text(encoding="utf-8")
 
 
@@ -157,7 +158,7 @@ def test_sounds_in_the_page_are_the_recordings(tmp_path: Path) -> None:
 def test_the_least_there_can_be(tmp_path: Path) -> None:
     silent = np.zeros(100, np.float32)
     path = tmp_path / "index.html"
-    twin_report(path, title="x", rate=RATE, dry=silent, wet=silent, twin=silent)
+    twin_report(path, TwinPage(title="x", rate=RATE, dry=silent, wet=silent, twin=silent))
     outline = Outline(path.read_text(encoding="utf-8"))
     assert [attrs["id"] for tag, attrs in outline.seen if tag == "section"] == [
         "listen", "waveforms", "spectrograms", "transfer", "next",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,32 +39,11 @@ FIGURES: Mapping[str, tuple[str, str]] = {
 _CAPTURES = ((0.0006, "the best tenth"), (0.0037, "the better half"), (0.0126, "the better three quarters"))
 
 
-def twin_report(
-    path: Path,
-    *,
-    title: str,
-    rate: int,
-    dry: FloatArray,
-    wet: FloatArray,
-    twin: FloatArray,
-    history: Sequence[Mapping[str, Any]] = (),
-    figures: Mapping[str, Any] | None = None,
-    probe: Probe | None = None,
-    device: Probe | Sweep | None = None,
-    bench: str = "",
-    knobs: str = "",
-    shown: str = "",
-    check: Mapping[str, Any] | None = None,
-    settings: Mapping[str, Any] | None = None,
-    steps_per_epoch: float | None = None,
-    run: str = "RUN",
-    foot: str = "",
-    force: bool = False,
-) -> None:
-    """Write the page of a twin to ``path``.
+@dataclass(frozen=True)
+class TwinPage:
+    """All that the page of a twin shows; whatever is empty is left out.
 
     Args:
-        path: the HTML file.
         title: name of the device or the run, plain text.
         rate: of the three recordings, in Hz.
         dry: what went in ``(time,)``; held-out sound that the twin was not trained on.
@@ -81,50 +61,71 @@ def twin_report(
         steps_per_epoch: training steps in an epoch, for a second scale of the history.
         run: the run's folder as the user would type it, for the commands at the end.
         foot: a last line, such as the date.
-        force: replace an existing file.
+    """
+
+    title: str
+    rate: int
+    dry: FloatArray
+    wet: FloatArray
+    twin: FloatArray
+    history: Sequence[Mapping[str, Any]] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    probe: Probe | None = None
+    device: Probe | Sweep | None = None
+    bench: str = ""
+    knobs: str = ""
+    shown: str = ""
+    check: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    steps_per_epoch: float | None = None
+    run: str = "RUN"
+    foot: str = ""
+
+
+def twin_report(path: Path, given: TwinPage, *, force: bool = False) -> None:
+    """Write the page of a twin to ``path``.
 
     Raises:
         OutputError: ``path`` exists and not ``force``, or cannot be written.
         ValueError: the recordings differ in length or are empty.
     """
     atomic.refuse_existing(path, force=force)
+    dry, wet, twin = given.dry, given.wet, given.twin
     if not dry.shape == wet.shape == twin.shape or dry.ndim != 1 or not dry.size:
         raise ValueError(
             f"dry {dry.shape}, wet {wet.shape}, twin {twin.shape}: each must be (time,), all of one length"
         )
-    figures = figures or {}
-    part = excerpt(wet, rate)
-    heard = [
-        Clip(name, samples[part.start : part.stop], colour)
-        for name, samples, colour in (("Dry", dry, "dry"), ("Wet", wet, "wet"), ("Twin", twin, "twin"))
-    ]
-    sections = [
-        Section("listen", "Listen", _listen(heard, rate, part.start, dry.size), shown),
-        Section(
-            "figures",
-            "Figures",
-            _figures(figures),
-            f"Measured on held-out sound: the twin never heard it. {shown}".strip(),
-        ),
-        Section("waveforms", "Waveforms", _waveforms(heard, rate)),
-        Section("spectrograms", "Spectrograms", _spectrograms(heard, rate), "All four on one scale of levels."),
-        Section("training", "Training", _training(history, steps_per_epoch)),
-        Section("transfer", "Transfer", _transfer(heard, probe, device)),
-        Section("harmonics", "Harmonics", _harmonics(probe, device) + bench),
-        *([Section("knobs", "Knobs", knobs, "Held-out sound at every recorded position.")] if knobs else []),
-        Section("data", "The recordings", findings(check or {})),
-        Section("settings", "Settings", _settings(settings or {})),
-        Section("next", "What to do next", _next(figures, history, run)),
-    ]
     built = page.build(
-        title,
-        sections,
+        given.title,
+        _sections(given),
         kicker="Digital twin",
-        lead=_lead(figures),
-        figures=_headline(figures, history, rate),
-        foot=f"Wavewright {__version__}. Everything on this page is inside this file. {foot}".strip(),
+        lead=_lead(given.figures),
+        figures=_headline(given.figures, given.history, given.rate),
+        foot=f"Wavewright {__version__}. Everything on this page is inside this file. {given.foot}".strip(),
     )
     page.write(path, built, force=force)
+
+
+def _sections(given: TwinPage) -> list[Section]:
+    rate, part = given.rate, excerpt(given.wet, given.rate)
+    heard = [
+        Clip(name, samples[part.start : part.stop], name.lower())
+        for name, samples in (("Dry", given.dry), ("Wet", given.wet), ("Twin", given.twin))
+    ]
+    measured_on = f"Measured on held-out sound: the twin never heard it. {given.shown}".strip()
+    return [
+        Section("listen", "Listen", _listen(heard, rate, part.start, given.dry.size), given.shown),
+        Section("figures", "Figures", _figures(given.figures), measured_on),
+        Section("waveforms", "Waveforms", _waveforms(heard, rate)),
+        Section("spectrograms", "Spectrograms", _spectrograms(heard, rate), "All four on one scale of levels."),
+        Section("training", "Training", _training(given.history, given.steps_per_epoch)),
+        Section("transfer", "Transfer", _transfer(heard, given.probe, given.device)),
+        Section("harmonics", "Harmonics", _harmonics(given.probe, given.device) + given.bench),
+        Section("knobs", "Knobs", given.knobs, "Held-out sound at every recorded position."),
+        Section("data", "The recordings", findings(given.check)),
+        Section("settings", "Settings", _settings(given.settings)),
+        Section("next", "What to do next", _next(given.figures, given.history, given.run)),
+    ]
 
 
 def findings(check: Mapping[str, Any]) -> str:

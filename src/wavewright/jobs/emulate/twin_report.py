@@ -18,7 +18,7 @@ from wavewright.jobs.emulate.training import STORE
 from wavewright.report import bench, knobs
 from wavewright.report.probe import Probe, Sweep, Tone, probe, tone
 from wavewright.report.sweeps import recorded_sweep
-from wavewright.report.twin import twin_report
+from wavewright.report.twin import TwinPage, twin_report
 from wavewright.train.log import read_log
 
 CURVES, CURVE_HZ, CURVE_DB = 5, 100.0, -12.0
@@ -65,8 +65,7 @@ def write(
     swept = recorded_sweep(tracks.track("dry")[0, only], tracks.track("wet")[0, only], rate)
     real: Probe | Sweep | None = swept if device is None else probe(device, rate)
     sides = bench.sides(through, device, tracks.track("dry")[0, only], tracks.track("wet")[0, only], rate)
-    twin_report(
-        place,
+    shown = TwinPage(
         title=title or opened.name,
         rate=rate,
         dry=dry[0],
@@ -82,8 +81,8 @@ def write(
         check=run.info["extra"]["check"] | _cut_off(judged),
         settings=run.settings,
         run=str(folder),
-        force=True,
     )
+    twin_report(place, shown, force=True)
     return place
 
 
