@@ -19,6 +19,7 @@ from wavewright.report import page, sounds
 from wavewright.report.page import Figure, Section
 from wavewright.report.players import MOST_SECONDS, Clip, excerpt, players
 from wavewright.report.scales import Axis, number
+from wavewright.report.settings import settings_table
 from wavewright.report.svg import Series, chart, table
 
 Values = NDArray[np.float64]
@@ -125,7 +126,7 @@ def generator_report(path: Path, given: GeneratorPage, *, force: bool = False) -
         Section("rhythm", "Rhythm", _rhythm(given.rhythm), "How long it is from one beginning to the next."),
         Section("training", "Training", _training(given)),
         Section("copies", "Is it new?", _copies(given), _copies_lead(given)),
-        Section("settings", "Settings", _settings(given.settings)),
+        Section("settings", "Settings", settings_table(given.settings)),
         Section("next", "What to do next", _next(given.run)),
     ]
     built = page.build(
@@ -333,15 +334,6 @@ def _copies_lead(given: GeneratorPage) -> str:
     if copied:
         return f"Nearer to a training sound than real ones come, so taken for copies: {copied} of {len(given.outputs)}."
     return "None of the new sounds is a copy: none is nearer to a training sound than real ones come."
-
-
-def _settings(settings: Mapping[str, Any]) -> str:
-    rows = [
-        [f"{page.words(str(key))}: {page.words(str(name))}" if name else page.words(str(key)), page.describe(value)]
-        for key, inner in settings.items()
-        for name, value in (inner.items() if isinstance(inner, Mapping) else [("", inner)])
-    ]
-    return f"<details><summary>All settings of this run</summary>{table(['', ''], rows)}</details>" if rows else ""
 
 
 def _next(run: str) -> str:

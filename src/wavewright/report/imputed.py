@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wavewright.report import history, page
 from wavewright.report.page import Figure, Section
 from wavewright.report.scales import Axis, number
+from wavewright.report.settings import settings_table
 from wavewright.report.svg import Series, chart, table
 
 Values = NDArray[np.float64]
@@ -85,7 +86,7 @@ def imputer_report(path: Path, shown: ImputerPage, *, force: bool = False) -> No
             "Training",
             history.curves(shown.rows, goal="mae") + history.events(shown.rows),
         ),
-        Section("settings", "Settings", _settings(shown.settings)),
+        Section("settings", "Settings", settings_table(shown.settings)),
     ]
     text = page.build(
         shown.title,
@@ -151,11 +152,3 @@ def _heads(shown: ImputerPage) -> list[Figure]:
                 )
             )
     return heads
-
-
-def _settings(settings: Mapping[str, Any]) -> str:
-    flat: list[list[Any]] = []
-    for name, value in settings.items():
-        inner = value if isinstance(value, Mapping) else {name: value}
-        flat += [[page.words(key), page.describe(one)] for key, one in inner.items()]
-    return table(["setting", "value"], flat)

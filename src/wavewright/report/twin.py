@@ -19,6 +19,7 @@ from wavewright.report.page import Figure, Section
 from wavewright.report.players import Clip, excerpt, players
 from wavewright.report.probe import Probe, Sweep
 from wavewright.report.scales import number
+from wavewright.report.settings import settings_table
 from wavewright.report.svg import table
 
 FIGURES: Mapping[str, tuple[str, str]] = {
@@ -123,7 +124,7 @@ def _sections(given: TwinPage) -> list[Section]:
         Section("harmonics", "Harmonics", _harmonics(given.probe, given.device) + given.bench),
         Section("knobs", "Knobs", given.knobs, "Held-out sound at every recorded position."),
         Section("data", "The recordings", findings(given.check)),
-        Section("settings", "Settings", _settings(given.settings)),
+        Section("settings", "Settings", settings_table(given.settings)),
         Section("next", "What to do next", _next(given.figures, given.history, given.run)),
     ]
 
@@ -256,18 +257,6 @@ def _lead(figures: Mapping[str, Any]) -> str:
         if esr <= limit:
             return f"{share}: among {group} of the amp captures that people share (ESR up to {limit:g})."
     return f"{share}. Three quarters of the amp captures that people share are closer (ESR up to {_CAPTURES[-1][0]:g})."
-
-
-def _settings(settings: Mapping[str, Any]) -> str:
-    rows = []
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            rows += [
-                [f"{page.words(key)}: {page.words(str(name))}", page.describe(inner)] for name, inner in value.items()
-            ]
-        else:
-            rows.append([page.words(str(key)), page.describe(value)])
-    return f"<details><summary>All settings of this run</summary>{table(['', ''], rows)}</details>" if rows else ""
 
 
 def _next(figures: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], run: str) -> str:

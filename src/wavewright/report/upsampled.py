@@ -20,6 +20,7 @@ from wavewright.report import page, png
 from wavewright.report.page import Figure, Section
 from wavewright.report.players import Clip, excerpt, players
 from wavewright.report.scales import Axis, number
+from wavewright.report.settings import settings_table
 from wavewright.report.svg import Picture, Series, chart, table
 
 SECONDS = 6.0
@@ -83,7 +84,7 @@ def upsampler_report(path: Path, given: UpsamplerPage, *, force: bool = False) -
         Section("spectrum", "Spectrum", _spectrum(given), "The mean over everything above."),
         Section("training", "Training", _training(given.history)),
         Section("files", "Every sound", _files(given)),
-        Section("settings", "Settings", _settings(given.settings)),
+        Section("settings", "Settings", settings_table(given.settings)),
         Section("next", "What to do next", _next(given)),
     ]
     built = page.build(
@@ -214,15 +215,6 @@ def _curve(rows: Sequence[Mapping[str, Any]], key: str, title: str, label: str) 
         describe=f"From {number(y[0], 3)} to {number(y[-1], 3)} in {number(max(x), 3)} minutes.",
         height=220,
     )
-
-
-def _settings(settings: Mapping[str, Any]) -> str:
-    rows = [
-        [f"{page.words(str(key))}: {page.words(str(name))}" if name else page.words(str(key)), page.describe(value)]
-        for key, inner in settings.items()
-        for name, value in (inner.items() if isinstance(inner, Mapping) else [("", inner)])
-    ]
-    return f"<details><summary>All settings of this run</summary>{table(['', ''], rows)}</details>" if rows else ""
 
 
 def _next(given: UpsamplerPage) -> str:
