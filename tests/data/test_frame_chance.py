@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from wavewright.data import frame_chance
-from wavewright.data.frame_chance import Chance
-from wavewright.data.frame_controls import Beat
+from wavewright.data.frame_chance import Chance, told_of_beat
+from wavewright.data.frame_controls import Beat, FrameControls
 
 
 def missed(sounds: int = 40, frames: int = 6, numbers: int = 3, seed: int = 0) -> list[np.ndarray]:
@@ -18,26 +19,44 @@ def missed(sounds: int = 40, frames: int = 6, numbers: int = 3, seed: int = 0) -
     return list(z.astype(np.float32))
 
 
+NOTHING_TOLD = np.zeros(0, np.float32)
+
+
+def many(chance: Chance, count: int, seed: int) -> np.ndarray:
+    """So many draws ``(count, sounds)``."""
+    dice = np.random.default_rng(seed)
+    return np.stack([chance.drawn(NOTHING_TOLD, dice) for _ in range(count)])
+
+
 def test_draws_have_the_covariance_of_what_was_missed_over_all_frames_and_numbers() -> None:
     known = missed()
-    chance = Chance.of(known)
-    drawn = np.random.default_rng(1).standard_normal((200_000, chance.sounds)).astype(np.float32)
-    drawn *= chance.weights(np.zeros(0, np.float32))
-    made = np.concatenate([chance.at(frame, drawn) for frame in range(6)], axis=1)  # (draws, frames · numbers)
     flat = np.stack(known).reshape(len(known), -1)
-    assert np.abs(made.T @ made / len(made) - flat.T @ flat / len(flat)).max() < 0.02  # 200,000 draws: 0.002 · 5
+    flat -= flat.mean(axis=0)  # then draws are not around twice the half of it either
+    chance = Chance.of([one.reshape(6, 3) for one in flat])
+    drawn = many(chance, 40_000, seed=1)
+    made = np.concatenate([chance.at(frame, drawn) for frame in range(6)], axis=1)  # (draws, frames · numbers)
+    # without replacement two of n are a little unlike one another: n / (n − 1) of the covariance less its share
+    wanted = flat.T @ flat / len(flat) * (1 - 1 / (len(flat) - 1))
+    assert np.abs(made.T @ made / len(made) - wanted).max() < 0.05  # 40,000 draws: 0.01 · 5
+
+
+def test_a_draw_is_of_two_sounds_half_of_the_power_each() -> None:
+    chance = Chance.of(missed(frames=4))
+    for row in many(chance, 50, seed=3):
+        assert np.allclose(row[row > 0], [np.sqrt(0.5)] * 2)
+    assert len({tuple(row) for row in many(chance, 50, seed=3)}) > 40
+    assert Chance.of(missed(sounds=1)).drawn(NOTHING_TOLD, np.random.default_rng(0)).tolist() == [1.0]
 
 
 def test_the_fewer_sounds_last_the_less_is_left_to_chance() -> None:
-    known = missed(frames=20)
+    known = missed(sounds=200, frames=20)
     known = [one[: 3 + index % 2 * 17] for index, one in enumerate(known)]
     chance = Chance.of(known)
-    drawn = np.random.default_rng(2).standard_normal((50_000, chance.sounds)).astype(np.float32)
-    drawn *= chance.weights(np.zeros(0, np.float32))
+    drawn = many(chance, 20_000, seed=2)
     for frame, share in ((0, 1.0), (2, 1.0), (3, 0.5), (19, 0.5)):
         lasting = np.stack([one[frame] for one in known if len(one) > frame])
         wanted = np.sqrt(share * np.mean(np.square(lasting)))
-        assert abs(chance.at(frame, drawn).std() / wanted - 1) < 0.02
+        assert abs(chance.at(frame, drawn).std() / wanted - 1) < 0.03
 
 
 def test_nothing_is_left_to_chance_behind_the_longest_sound() -> None:
@@ -45,30 +64,50 @@ def test_nothing_is_left_to_chance_behind_the_longest_sound() -> None:
     assert not chance.at(4, np.ones((2, chance.sounds), np.float32)).any()
 
 
-def test_no_more_is_kept_than_fits(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_no_more_is_kept_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_chance, "MOST_KEPT", 240)
     known = missed(sounds=40, frames=6, numbers=3)
     assert np.array_equal(Chance.of(known).missed, np.stack(known)[:, :2])
 
 
-def test_of_loops_it_is_whole_beginnings_of_bars_that_are_kept() -> None:
-    beat = Beat(first=3.0, step=0.5)  # the first bar of eight frames begins behind two
-    frames = np.arange(21, dtype=np.float32)[:, None]
-    chance = Chance.of_bars([frames, frames[:9]], [beat, Beat(0.0, 0.5)])
-    bars = [frames[2:10], frames[10:18], frames[18:21], frames[:8], frames[8:9]]
-    assert np.array_equal(chance.missed[:, :, 0], np.stack([np.pad(bar[:, 0], (0, 8 - len(bar))) for bar in bars]))
+def told(count: int, numbers: int = 1) -> FrameControls:
+    """Of a loop that begins with the last beat of a bar, two frames to the beat."""
+    character = np.arange(count * numbers, dtype=np.float32).reshape(count, numbers)
+    return FrameControls(np.zeros(0, np.float32), beat=Beat(first=3.0, step=0.5), character=character)
 
 
-def test_loops_in_which_no_bar_begins_are_kept_whole() -> None:
-    frames = np.ones((3, 2), np.float32)
-    assert np.array_equal(Chance.of_bars([frames], [Beat(first=1.0, step=0.5)]).missed, frames[None])
+def test_of_loops_it_is_beats_from_their_beginning_on_that_are_kept() -> None:
+    frames = np.arange(7, dtype=np.float32)[:, None]
+    late = FrameControls(NOTHING_TOLD, beat=Beat(first=0.5, step=0.5), character=np.ones((9, 1), np.float32))
+    chance = Chance.of_beats([frames, frames], [told(4), late])
+    beats = [frames[0:2], frames[2:4], frames[4:6], frames[6:7], frames[1:3], frames[3:5], frames[5:7]]
+    assert np.array_equal(chance.missed[:, :, 0], np.stack([np.pad(one[:, 0], (0, 2 - len(one))) for one in beats]))
+    assert chance.told[:4, 0].tolist() == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_a_beat_takes_its_chance_from_beats_at_its_own_place_in_the_bar() -> None:
+    frames = np.ones((64, 1), np.float32)
+    controls = told(32)
+    chance = Chance.of_beats([frames], [controls])
+    for beat in range(8):
+        for seed in range(10):
+            chosen = np.flatnonzero(chance.drawn(told_of_beat(controls, 2 * beat), np.random.default_rng(seed)))
+            assert (chosen % 4 == beat % 4).all()
+
+
+def test_no_more_beats_are_kept_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_chance, "MOST_BEATS", 3)
+    chance = Chance.of_beats([np.arange(10, dtype=np.float32)[:, None]], [told(5)])
+    assert chance.missed[:, 0, 0].tolist() == [0.0, 4.0, 8.0]
 
 
 def test_it_is_those_most_like_a_sound_that_count() -> None:
     told = [np.array([at, 0.0], np.float32) for at in range(40)]
-    chance = Chance.of(missed(40), told)
-    weights = chance.weights(np.array([20.2, 0.0], np.float32))
-    assert np.flatnonzero(weights).tolist() == list(range(16, 26))  # a quarter of them
-    assert np.allclose(weights[16:26], 1 / np.sqrt(10))
-    assert np.count_nonzero(Chance.of(missed(3), told[:3]).weights(told[0])) == 2
-    assert np.count_nonzero(Chance.of(missed(200), 5 * told).weights(told[0])) == 16
+
+    def chosen(chance: Chance, told: np.ndarray) -> list[int]:
+        dice = np.random.default_rng(0)
+        return sorted({int(at) for _ in range(400) for at in np.flatnonzero(chance.drawn(told, dice))})
+
+    assert chosen(Chance.of(missed(40), told), np.array([20.2, 0.0], np.float32)) == list(range(16, 26))  # a quarter
+    assert len(chosen(Chance.of(missed(3), told[:3]), told[0])) == 2
+    assert len(chosen(Chance.of(missed(200), 5 * told), told[0])) == 16

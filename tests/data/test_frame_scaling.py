@@ -122,3 +122,19 @@ def test_gains_stay_where_levels_do_not_count() -> None:
     gain = Gain(False)
     assert gain.of(some(5)).tolist() == [1.0] * 5
     assert gain.told(np.ones(3, np.float32)).tolist() == [0.0] * 3
+
+
+def test_levels_of_which_few_components_are_kept_lose_no_power() -> None:
+    """The mean of a noise's levels lies below the level of its mean power, 2.5 dB for one spread as Rayleigh says."""
+    dice = np.random.default_rng(0)
+    loud = np.exp(np.linspace(-1, 1, 4000))[:, None]
+    noise = loud * dice.rayleigh(1.0, (4000, 32))
+    frames = np.log(noise).astype(np.float32)
+    kept = {told: Scaling.of(frames, 2, 0, logarithmic=told) for told in (False, True)}
+    below = {}
+    for told, scaling in kept.items():
+        again = np.exp(2 * scaling.frames(scaling.numbers(frames)).astype(np.float64))
+        below[told] = 10 * np.log10(again.mean() / np.square(noise).mean())
+    assert below[False] < -1.8
+    assert abs(below[True]) < 0.4
+    assert not Scaling.of(frames, logarithmic=True).lost.any()  # nothing is left away

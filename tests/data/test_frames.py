@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wavewright.audio.instruments import kick_808
-from wavewright.data.character import Character, between
+from wavewright.audio.stretch import varispeed
+from wavewright.data.character import Character
 from wavewright.data.controls import since_onset
 from wavewright.data.frame_controls import AGE_CHANNELS, BAR_BUMPS, Beat, FrameControls
 from wavewright.data.frame_gain import Gain
@@ -122,12 +123,29 @@ def test_the_beat_comes_round() -> None:
 
 @given(first=st.floats(-8, 8), step=st.floats(0.01, 0.7))
 @settings(deadline=None, max_examples=60)
-def test_bars_follow_one_another_and_each_is_counted_from_its_beginning(first: float, step: float) -> None:
+def test_beats_follow_one_another_and_each_is_counted_from_its_beginning(first: float, step: float) -> None:
     beat = Beat(first, step)
-    places = [beat.bar_of(frame) for frame in range(200)]
-    for frame, ((bar, at), (later, then)) in enumerate(itertools.pairwise(places)):
-        assert (later, then) == (bar, at + 1) or (later == bar + 1 and then <= 1)
-        assert abs(first + step * frame - 4 * bar - step * at) <= 0.51 * step
+    places = [beat.beat_of(frame) for frame in range(200)]
+    for frame, ((one, at), (later, then)) in enumerate(itertools.pairwise(places)):
+        assert (later, then) == (one, at + 1) or (later == one + 1 and then <= 1)
+        assert abs(first + step * frame - one - step * at) <= 0.51 * step
+    assert beat.beats(3, 50).tolist() == [one for one, _ in places[3:53]]
+
+
+def test_each_beat_has_its_own_character_and_the_last_one_holds() -> None:
+    character = np.float32([[1.0], [2.0]])
+    controls = FrameControls(np.float32([7.0]), beat=Beat(first=1.75, step=0.25), character=character)
+    assert controls.told(0, 7)[1].tolist() == [1.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]
+    assert controls.told(0, 7)[0].tolist() == [7.0] * 7
+    assert controls.signal(2, 3).shape == (controls.count, 3)
+
+
+def test_how_far_through_itself_a_sound_is_ends_with_its_length() -> None:
+    controls = FrameControls(np.zeros(0, np.float32), length=10.0)
+    signal = controls.signal(0, 15)
+    assert signal.shape == (controls.count, 15)
+    assert signal.argmax(axis=0)[[0, 5, 10, 14]].tolist() == [0, 5, 11, 11]
+    assert np.allclose(signal.sum(axis=0), 1)
 
 
 def test_a_bump_is_highest_at_its_place_in_the_bar_and_comes_round() -> None:
@@ -165,19 +183,6 @@ def test_each_codebook_leaves_less() -> None:
 # ── character ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_new_characters_lie_between_neighbours() -> None:
-    known = np.random.default_rng(0).standard_normal((30, 3)).astype(np.float32)
-    for seed in range(20):
-        new = between(known, np.random.default_rng(seed))
-        # on the segment between two of them: the distances to its ends add up to its length
-        apart = np.linalg.norm(known[:, None] - known[None], axis=2)
-        reach = np.linalg.norm(known - new, axis=1)
-        slack = reach[:, None] + reach[None] - apart
-        np.fill_diagonal(slack, np.inf)
-        assert slack.min() < 1e-4
-    assert between(np.zeros((0, 3), np.float32), np.random.default_rng(0)).tolist() == [0.0] * 3
-
-
 def test_a_character_tells_how_sounds_differ() -> None:
     sounds = [kick_808(0.3, RATE, hz=50, ring_seconds=ring, seed=0) for ring in np.linspace(0.1, 0.5, 9)]
     character = Character.of(sounds, RATE, 2)
@@ -185,3 +190,14 @@ def test_a_character_tells_how_sounds_differ() -> None:
     steps = np.diff(found[:, 0])
     assert (steps > 0).all() or (steps < 0).all()  # one direction of change: the first number follows it
     assert found.std(0)[0] == pytest.approx(1.0, abs=0.02)
+
+
+def test_a_character_with_lengths_is_of_the_whole_sound_however_long_and_tells_it() -> None:
+    sounds = [kick_808(0.3, RATE, hz=hz, ring_seconds=0.2, seed=0) for hz in (40, 50, 60, 70)]
+    longer = [varispeed(sound, 0.5) for sound in sounds]
+    character = Character.of([*sounds, *longer], RATE, 3, lengths=True)
+    for sound, twice in zip(sounds, longer, strict=True):
+        one, other = (character.numbers_of(some, RATE) for some in (sound, twice))
+        assert one.shape == (4,)
+        assert other[-1] - one[-1] == pytest.approx(1.0, abs=0.01)  # an octave
+        assert character.seconds_of(one) == pytest.approx(len(sound) / RATE, rel=1e-5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from wavewright.data.frame_gain import Gain
 from wavewright.data.frame_kinds import frame_kind
 from wavewright.data.frame_scaling import Scaling
 from wavewright.data.frames import Cutting
-from wavewright.engine.frame_sampler import Dice, FrameSampler, Memory
+from wavewright.engine.frame_sampler import AHEAD, Dice, FrameSampler, Memory
 from wavewright.nets.frame_config import FrameLSTMConfig
 from wavewright.nets.frame_mixture import FrameMixture
 
@@ -65,7 +67,7 @@ def by_hand(network: FrameMixture, cutting: Cutting, memory: Memory, count: int)
     """Everything worked out anew for every frame."""
     frames: list[np.ndarray] = []
     inputs: list[np.ndarray] = []
-    gains = np.full(SOUNDS, 0.5)
+    gains = np.full(SOUNDS, 0.5 if cutting.gain.adaptive else 1.0)
     for at in range(count):
         zero = np.zeros((SOUNDS, FEATURES), np.float32)
         before = [frames[at - back] if at >= back else zero for back in range(1, HEARD + 1)]
@@ -93,6 +95,21 @@ def test_each_memory_knows_what_it_should(network: FrameMixture, cutting: Cuttin
     sampler = FrameSampler(network, cutting, SOUNDS, told, memory)
     found = np.stack([sampler.draw(dice(at), 0.7)[0] for at in range(24)], axis=1)
     assert np.abs(found - by_hand(network, cutting, memory, 24)).max() < 1e-3 * np.abs(found).max()
+
+
+def test_what_is_said_ahead_by_a_network_that_hears_nothing_is_what_it_says_frame_by_frame(cutting: Cutting) -> None:
+    torch.manual_seed(1)
+    config = FrameLSTMConfig(features=FEATURES, numbers=FEATURES, heard=HEARD, controls=2, hidden_size=12, mixtures=1)
+    deaf = FrameMixture(config).eval()
+    deaf.deafen()
+    still = replace(cutting, gain=Gain(False))
+    sampler = FrameSampler(deaf, still, SOUNDS, told)
+    count = AHEAD + 10
+    found = np.stack([sampler.draw(dice(at), 0.7)[0] for at in range(count)], axis=1)
+    assert np.abs(found - by_hand(deaf, still, Memory(), count)).max() < 1e-4 * np.abs(found).max()
+    sampler.begin_between([FrameSampler(deaf, still, SOUNDS, told)])
+    first = FrameSampler(deaf, still, SOUNDS, told).draw(dice(0), 0.7)[0]
+    assert np.abs(sampler.draw(dice(0), 0.7)[0] - first).max() < 1e-5  # nothing said ahead is left over
 
 
 def test_what_was_heard_counts_as_drawn(network: FrameMixture, cutting: Cutting) -> None:

@@ -11,8 +11,9 @@ import pytest
 from wavewright.audio import files
 from wavewright.audio.music import drum_loop
 from wavewright.audio.recording import Recording
+from wavewright.data.new_characters import PARTIAL
 from wavewright.errors import DataError, SettingsError
-from wavewright.jobs.frames import loops as frame_loops
+from wavewright.jobs.frames import versions
 from wavewright.jobs.frames.material import FrameMaterial, fitted
 from wavewright.jobs.frames.settings import FrameSettings
 from wavewright.jobs.generate import judge as generate_judge
@@ -70,27 +71,52 @@ def test_what_is_held_out_of_a_loop_goes_on_in_its_bar(tmp_path: Path) -> None:
 
 def test_versions_are_learned_beside_the_sounds_themselves_and_keep_the_beat(tmp_path: Path) -> None:
     found = measured(loop(tmp_path / "sounds"), tmp_path / "store", varied=3)
-    plain, more = found.frames(found.material.learned), found.frames(found.material.learned, varied_by=0)
+    plain, more = found.frames(found.material.learned), found.cut(found.versions.all)
     assert len(plain.counts) == 1
     assert len(more.counts) == 4
     assert len(set(more.counts.tolist())) == 1  # as long as the loop: only their pitch differs
     assert len({one.beat for one in more.controls}) == 1
-    again = found.frames(found.material.learned, varied_by=0)
-    other = found.frames(found.material.learned, varied_by=1)
-    first = [one.read(2, 0, 20)[1] for one in (more, again, other)]
-    assert np.array_equal(first[0], first[1])
-    assert not np.array_equal(first[0], first[2])
+    again = measured(tmp_path / "sounds", tmp_path / "again", varied=3)
+    for one, other in zip(found.versions.all, again.versions.all, strict=True):
+        assert np.array_equal(one.sound, other.sound)
     free = measured(tmp_path / "sounds", tmp_path / "other", varied=3, on_beat=False)
-    lengths = free.frames(free.material.learned, varied_by=0).counts
-    assert len(set(lengths.tolist())) > 1
-    assert np.abs(lengths / lengths[0] - 1).max() < 0.06
+    speeds = [len(free.versions.all[0].sound) / len(one.sound) for one in free.versions.all[1:]]
+    assert speeds == sorted(speeds)  # evenly from the slowest to the fastest
+    assert 1 / 1.31 < speeds[0] < 0.93 < speeds[1] < 1.07 < speeds[2] < 1.31
+
+
+def test_a_few_sounds_are_brought_to_many_unless_frames_are_heard(tmp_path: Path) -> None:
+    folder = loop(tmp_path / "sounds")
+    assert measured(folder, tmp_path / "a", feedback=False).versions.each == versions.MOST_EACH
+    assert measured(folder, tmp_path / "b", feedback=True).versions.each == 0
+    assert measured(folder, tmp_path / "c", feedback=False, varied=0).versions.each == 0
+
+
+def test_each_beat_of_a_version_has_a_character_and_a_place(tmp_path: Path) -> None:
+    found = measured(loop(tmp_path / "sounds"), tmp_path / "store", varied=1, character=4)
+    known = found.learned(np.zeros((40, 4), np.float32))
+    one = found.versions.all[0]
+    pieces, places = found.versions.pieces(one), found.versions.places(one)
+    assert np.array_equal(np.concatenate(pieces), one.sound)
+    assert len(pieces) == len(places) == 15  # 7.2 s are 14.4 beats
+    assert places == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3, 0, 1, PARTIAL]
+    assert known.places[:15].tolist() == places
+    assert known.versions.tolist() == [0] * 15 + [1] * 15
+    assert found.controls_of(one).character.shape == (15, 4)
+
+
+def test_a_lower_version_keeps_its_top() -> None:
+    noise = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    for semitones in (-5.0, 5.0):
+        power = np.abs(np.fft.rfft(versions.moved(noise, RATE, semitones))) ** 2
+        levels = [part.mean() for part in np.array_split(power[100:3900], 8)]
+        assert 10 * np.log10(max(levels) / min(levels)) < 4.5
 
 
 def test_so_many_versions_as_do_not_fit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = measured(loop(tmp_path / "sounds"), tmp_path / "store", varied=3)
-    monkeypatch.setattr(frame_loops, "MOST_VARIED", 100_000)
+    monkeypatch.setattr(versions, "MOST_VARIED", 100_000)
     with pytest.raises(SettingsError, match="varied = 3"):
-        found.frames(found.material.learned, varied_by=0)
+        measured(loop(tmp_path / "sounds"), tmp_path / "store", varied=3)
 
 
 def test_a_loop_shorter_than_a_beat_is_refused_by_name(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +20,10 @@ from wavewright.audio.recording import Recording
 from wavewright.cli.main import run as command
 from wavewright.engine.frame_sampler import FrameSampler
 from wavewright.errors import DataError, OutputError, SettingsError
+from wavewright.jobs.frames import novelty
 from wavewright.jobs.frames import sampling as frame_sampling
 from wavewright.jobs.frames.demo import break_settings, kicks_settings, write_kicks
+from wavewright.jobs.frames.drawing import FrameDrawing, Made, drawn_sounds
 from wavewright.jobs.frames.judge import FramePrediction
 from wavewright.jobs.frames.settings import FrameSettings, one_shots
 from wavewright.jobs.frames.task import FrameTask
@@ -30,6 +33,7 @@ from wavewright.jobs.generate import training as generate
 from wavewright.jobs.generate.generator import OpenFrames, describe, open_generator
 from wavewright.jobs.generate.settings import GenerateSettings, SampleSettings, settings_for
 from wavewright.jobs.runs import refuse_settings
+from wavewright.metrics.memorisation import Copies
 from wavewright.train.progress import Silent
 from wavewright.train.settings import TrainSettings
 
@@ -47,7 +51,7 @@ def settings(network: str, **others: object) -> GenerateSettings:
         optimizer="adam", learning_rate=0.003, threads=1, preview_minutes=None, device="cpu",
         **{"steps": 4, **others.pop("train", {})},  # type: ignore[arg-type]
     )  # fmt: skip
-    values: dict[str, object] = {"size": 12, "layers": 1, "batch": 3, "window": 16, "held_out": 0.3}
+    values: dict[str, object] = {"size": 12, "layers": 1, "batch": 3, "window": 16, "held_out": 0.3, "position": False}
     return replace(plain, frame=frame, train=train, **{**values, **others})  # type: ignore[arg-type]
 
 
@@ -72,7 +76,7 @@ def drawn(opened: OpenFrames, **asked: object) -> list[np.ndarray]:
     return [one.sound for one in frame_sampling.best(opened, wanted, lambda samples: None)]
 
 
-FRAME_ASKED = ("denormalize", "start", "start_frames", "mix", "memory", "memory_frames", "past_end")
+FRAME_ASKED = ("denormalize", "start", "start_frames", "mix", "memory", "memory_frames", "past_end", "novel")
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -148,11 +152,19 @@ def deaf(tmp_path_factory: pytest.TempPathFactory) -> OpenFrames:
     return trained(tmp_path_factory.mktemp("deaf"), "frame-mixture", frame=frame, train={"steps": 60})
 
 
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory: pytest.TempPathFactory) -> OpenFrames:
+    """The same, told how far through its sound it is."""
+    frame = {"frames": "levels", "feedback": False, "heard": 1, "mixtures": 1, "character": 3}
+    folder = tmp_path_factory.mktemp("placed")
+    return trained(folder, "frame-mixture", frame=frame, position=True, train={"steps": 60})
+
+
 def test_chance_that_is_all_of_one_sound_says_that_sound(deaf: OpenFrames) -> None:
     measured, network = deaf.measured, deaf.network
     chance = measured.chance(network)
     assert chance is not None
-    frames = measured.frames(measured.material.learned)
+    frames = measured.cut(measured.versions.all)
     for number in range(len(frames.counts)):
         only = np.zeros((1, chance.sounds), np.float32)
         only[0, number] = 1.0
@@ -205,6 +217,67 @@ def test_a_sound_ends_at_the_last_frame_where_that_is_centred_on_its_end(
     monkeypatch.setattr(FrameSampler, "draw", draw)
     (sound,) = drawn(opened)
     assert len(sound) == frames * 32
+
+
+def test_a_sound_that_is_told_its_length_is_as_long_as_its_character_says(placed: OpenFrames) -> None:
+    wanted = frame_sampling.request(placed, SampleSettings(count=5, redraw=0))
+    hop = placed.cutting.kind.hop
+    learned = [sound.length for sound in placed.material.learned]
+    for number, sound in enumerate(drawn(placed, count=5, novel=False)):
+        told = wanted.drawing.controls_of((number, 0), 10)
+        assert told.length is not None
+        assert abs(len(sound) / hop - told.length) <= 1.0
+        assert 0.7 * min(learned) < len(sound) < 1.4 * max(learned)  # versions are up to 1.3 times as long
+
+
+def test_sounds_side_by_side_are_those_drawn_alone_however_long_the_others_are(placed: OpenFrames) -> None:
+    wanted = frame_sampling.request(placed, SampleSettings(count=6, redraw=0))
+    together = drawn_sounds(wanted.drawing, wanted.samples, [(number, 0) for number in range(6)])
+    assert len({made.over for made in together}) > 3
+    for number, made in enumerate(together):
+        (alone,) = drawn_sounds(wanted.drawing, wanted.samples, [(number, 0)])
+        assert alone.over == made.over
+        assert np.abs(alone.sound - made.sound).max() < 1e-4 * np.abs(made.sound).max()
+
+
+def test_what_is_nearer_to_a_learned_sound_than_any_held_out_is_drawn_again(
+    placed: OpenFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = np.array(placed.material.sound(placed.material.learned[0]))
+    plain = frame_sampling.drawn_sounds
+
+    def copying(drawing: FrameDrawing, samples: int, sounds: Sequence[tuple[int, int]]) -> list[Made]:
+        """The first two attempts at number 1 are a learned sound."""
+        made = plain(drawing, samples, sounds)
+        return [
+            Made(learned, None) if number == 1 and attempt < 2 else one
+            for one, (number, attempt) in zip(made, sounds, strict=True)
+        ]
+
+    monkeypatch.setattr(frame_sampling, "drawn_sounds", copying)
+    search = Copies([np.array(placed.material.sound(one)) for one in placed.material.learned], placed.rate)
+    limits = [search.nearest(np.array(placed.material.sound(one))) for one in placed.material.held_out]
+    kept = drawn(placed, count=3, novel=False)
+    assert search.nearest(kept[1]).correlation > 0.999
+    told: list[str] = []
+    wanted = frame_sampling.request(placed, SampleSettings(count=3, redraw=0))
+    new = frame_sampling.best(placed, wanted, lambda samples: None, told.append)
+    assert novelty.COPY in told[0]
+    for one in new:
+        if novelty.COPY not in one.faults:
+            found = search.nearest(one.sound)
+            assert found.correlation <= max(limit.correlation for limit in limits)
+            assert found.distance >= min(limit.distance for limit in limits)
+    assert search.nearest(new[1].sound).correlation < 0.999
+
+
+def test_copies_are_looked_for_where_that_is_quick_and_another_draw_is_another_sound(
+    opened: OpenFrames, placed: OpenFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert novelty.looked_for(placed)
+    assert not novelty.looked_for(opened)  # it hears what it drew
+    monkeypatch.setattr(novelty, "QUICKLY_SEARCHED", 0.1)
+    assert not novelty.looked_for(placed)
 
 
 def test_past_its_end_a_sound_goes_on_as_long_as_asked(opened: OpenFrames) -> None:
@@ -285,7 +358,7 @@ def test_the_likeliest_are_kept(opened: OpenFrames) -> None:
     wanted = frame_sampling.request(opened, SampleSettings(count=2, draw=6, redraw=0))
     kept = frame_sampling.best(opened, wanted, lambda samples: None)
     assert len(kept) == 2
-    everything = frame_sampling._draw_all(opened, wanted, [(n, 0) for n in range(6)], lambda samples: None)
+    everything = frame_sampling._draw_all(opened, wanted, None, [(n, 0) for n in range(6)], lambda samples: None)
     clean = sorted((bool(one.faults), one.bits) for one in everything.values())
     assert sorted((bool(one.faults), one.bits) for one in kept) == clean[:2]
 
