@@ -230,6 +230,18 @@ def test_a_sound_that_is_told_its_length_is_as_long_as_its_character_says(placed
         assert 0.7 * min(learned) < len(sound) < 1.4 * max(learned)  # versions are up to 1.3 times as long
 
 
+def test_a_sound_that_goes_on_from_a_prompt_lasts_longer_than_that(placed: OpenFrames, tmp_path: Path) -> None:
+    sound = np.array(placed.material.sound(placed.material.learned[0]))
+    for name, prompt in (("half", sound[: len(sound) // 2]), ("whole", sound), ("twice", np.concatenate([sound] * 2))):
+        path = tmp_path / f"{name}.wav"
+        files.write(path, Recording(prompt[np.newaxis], placed.rate))
+        told = SampleSettings(prompt=path, prompt_seconds=5.0, redraw=0)
+        controls = frame_sampling.request(placed, told).drawing.controls_of((0, 0), 10)
+        assert controls.length is not None
+        heard = len(prompt) // placed.cutting.kind.hop
+        assert controls.length >= 1.24 * heard
+
+
 def test_sounds_side_by_side_are_those_drawn_alone_however_long_the_others_are(placed: OpenFrames) -> None:
     wanted = frame_sampling.request(placed, SampleSettings(count=6, redraw=0))
     together = drawn_sounds(wanted.drawing, wanted.samples, [(number, 0) for number in range(6)])

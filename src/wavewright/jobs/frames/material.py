@@ -43,6 +43,9 @@ BLOCK = 512
 SCALES = ("mean", "deviation", "axes", "widths", "levels", "lost")
 """What a network keeps of a `Scaling`, by name."""
 
+LONGER = 1.25
+"""Times a prompt that a sound which begins with it lasts at least."""
+
 MOST_CHARACTERS = 20_000
 """Sounds, or beats of loops, whose character is kept."""
 
@@ -127,6 +130,20 @@ class FrameMaterial:
         found = np.array(rows[: len(characters)] or np.zeros((0, 3)), np.int64)
         labels = tuple(source.label for source in self.material.learned)
         return Learned(characters, found[:, 0], found[:, 1], found[:, 2], labels)
+
+    def character_begun(self, sound: FloatArray, network: FrameGenerator) -> FloatArray | None:
+        """The character ``(numbers,)`` of a sound that begins with this one ``(time,)``; where lengths are told, as long
+        as the learned sound most like it, and longer than the beginning in any case. None where none is told."""
+        if (
+            self.character is None or self.beat is not None
+        ):  # of loops it is beats that have one, and new ones are drawn
+            return None
+        numbers = self.character.numbers_of(sound, self.rate)
+        if self.placed:
+            learned = np.asarray(network.characters.numpy(), np.float32)
+            nearest = learned[np.square(learned[:, :-1] - numbers[:-1]).sum(axis=1).argmin()]
+            numbers[-1] = max(float(nearest[-1]), float(numbers[-1]) + np.log2(LONGER))
+        return numbers
 
     def drawing(self, network: FrameGenerator, **asked: Any) -> FrameDrawing:
         """What drawing from ``network`` needs; the beat is that of the first sound."""

@@ -131,7 +131,7 @@ def _beginnings(opened: OpenFrames, settings: SampleSettings, number: int) -> _B
         sound = sound[len(sound) - whole * hop :]
         count = whole - max(0, overlap - 1)
         before = sound[: (count - overlap) * hop] if settings.with_prompt else none
-        likeness = None if character is None else character.numbers_of(sound, opened.rate)
+        likeness = opened.measured.character_begun(sound, opened.network)
         return (Seed((cut(cutting.kind, sound, 0, count),)),), before, told, likeness
     if asked.mix:
         heard = [_read(opened, path, PROMPT_SECONDS) for path in asked.mix]

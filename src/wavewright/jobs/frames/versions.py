@@ -2,7 +2,8 @@
 
 A few sounds say little of what lies between them. Played a little faster or slower they are more sounds of the same
 kind, and a network that is told which is which learns how they change: so few sounds are brought to `ENOUGH`, where
-nothing else is asked for and no frames are heard. Loops whose beat is told keep their tempo, and are moved in pitch alone.
+nothing else is asked for and no frames are heard. Loops whose beat is told keep their tempo, and are moved in pitch
+alone.
 
 A part of a file (its end, held out) has the beat of the whole: its own few beats would hardly tell a tempo, and its
 place in the bar is known.
