@@ -9,10 +9,11 @@ folder of drums (bd_*, three times, a third of them held out each time: figures 
 amen break, its end held out. Rows: Fourier transforms or raw frames, stacked LSTMs and squared error, silence learned
 behind each sound, one seed frame of the corpus, with mean and deviation added back and without; then a mixture of
 normal distributions and codes. Each row is trained for so many steps and draws once, and none of what is drawn is
-chosen; but "mixture" draws again, as it does where nothing is said of it, what is nearer to a learned sound than any
-held-out one, and "mixture, kept" does not. The document's networks keep their last weights, for its author stopped by
-the error on what was learned, which stands in the table. What they draw is half as long again as the longest sound, as
-their author let them run on. With --keep the runs stay, and `wavewright report RUN` lets one hear them.
+chosen; but "mixture" draws as it does where nothing else is asked for, so what is nearer to a learned sound than any
+held-out one, what has a tail that rises where none learned does, and what is silent, noise or stuck is drawn again.
+"mixture, kept" is all of what was drawn first. The document's networks keep their last weights, for its author stopped
+by the error on what was learned, which stands in the table. What they draw is half as long again as the longest sound,
+as their author let them run on. With --keep the runs stay, and `wavewright report RUN` lets one hear them.
 "again" prints what frames alone lose of held-out kicks. "vowels", one take at one pitch, its end held out, and "words",
 200 of them, a fifth held out, are cut out of a folder of speech (`voices.py`); what suits a voice is told to the newer
 networks there: `recipes_of_voices`.
@@ -145,7 +146,8 @@ def missed(run: Path, network: str) -> float:
 
 def asked(row: str, opened: OpenFrames, count: int, denormalize: bool, seconds: float | None) -> SampleSettings:
     """What is drawn: the document began with a frame of the corpus and let the network run on."""
-    settings = SampleSettings(count=count, seconds=seconds, redraw=0, temperature=TEMPERATURES.get(row))
+    redraw = SampleSettings().redraw if row == "mixture" else 0
+    settings = SampleSettings(count=count, seconds=seconds, redraw=redraw, temperature=TEMPERATURES.get(row))
     if "MSE" in row or "denormalised" in row:
         longest = max(sound.length for sound in opened.material.learned) / opened.rate
         frame = replace(settings.frame, start="corpus", start_frames=1, denormalize=denormalize)

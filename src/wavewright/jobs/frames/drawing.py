@@ -26,7 +26,7 @@ from wavewright.nets.frame_generator import FrameGenerator
 BLOCK = 64
 """Frames between two looks at the progress."""
 
-PATIENCE = 4
+PATIENCE = 2
 """Attempts after which it is the turn of another learned sound."""
 
 SHORTEST = 2

@@ -132,8 +132,10 @@ class FrameMaterial:
         return Learned(characters, found[:, 0], found[:, 1], found[:, 2], labels)
 
     def character_begun(self, sound: FloatArray, network: FrameGenerator) -> FloatArray | None:
-        """The character ``(numbers,)`` of a sound that begins with this one ``(time,)``; where lengths are told, as long
-        as the learned sound most like it, and longer than the beginning in any case. None where none is told."""
+        """The character ``(numbers,)`` of a sound that begins with this one ``(time,)``; None where none is told.
+
+        Where lengths are told it is as long as the learned sound most like it, and longer than the beginning.
+        """
         if (
             self.character is None or self.beat is not None
         ):  # of loops it is beats that have one, and new ones are drawn

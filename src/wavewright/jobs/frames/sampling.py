@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +35,10 @@ from wavewright.jobs.generate.sampling import (
 )
 from wavewright.jobs.generate.settings import SampleSettings, temperature_points
 from wavewright.metrics.faults import faults_of
+from wavewright.metrics.tails import tail_of
 from wavewright.settings import problems_of
+
+RISING = "a tail that rises"
 
 FULL_SCALE = 32_768
 """Steps of 16 bits up to full scale."""
@@ -220,14 +224,15 @@ def best(
         novel = looked_for(opened) and not wanted.drawing.seeds
     novelty = Novelty(opened) if novel else None
     found = _draw_all(opened, wanted, novelty, [(number, 0) for number in range(len(wanted.labels))], told)
-    for attempt in range(1, max(settings.redraw, TRIES * novel) + 1):
-        failed = [
-            number
-            for number, drawn in found.items()
-            if COPY in drawn.faults or (drawn.faults and attempt <= settings.redraw)
-        ]
+    left = dict.fromkeys(found, settings.redraw)
+    for attempt in itertools.count(1):
+        copies = [number for number, drawn in found.items() if COPY in drawn.faults and attempt <= TRIES]
+        faulty = [number for number, drawn in found.items() if {*drawn.faults} - {COPY} and left[number]]
+        failed = sorted({*copies, *faulty})
         if not failed:
             break
+        for number in faulty:
+            left[number] -= 1
         reasons = sorted({fault for number in failed for fault in found[number].faults})
         say(f"{len(failed)} of {len(found)} drawn again: {', '.join(reasons)}")
         found |= _draw_all(opened, wanted, novelty, [(number, attempt) for number in failed], told)
@@ -273,6 +278,8 @@ def _finished(opened: OpenFrames, wanted: FrameRequest, sound: tuple[int, int], 
     audio = np.asarray(np.clip(np.rint(audio * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1) / FULL_SCALE, np.float32)
     cost = cost_of(opened, audio, wanted.labels[number]) if wanted.settings.draw is not None else np.nan
     faults = opened.reference.against(faults_of(audio, opened.rate))
+    if wanted.open_end and opened.fades and tail_of(audio).rises:
+        faults = (*faults, RISING)
     return Drawn(audio, wanted.labels[number], cost, faults, number, attempt + 1, beyond)
 
 

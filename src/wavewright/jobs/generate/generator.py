@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from wavewright.jobs.generate.settings import JOB, GenerateSettings
 from wavewright.jobs.material import Material, controls_of, kept_material
 from wavewright.jobs.trained import trained_network
 from wavewright.metrics.faults import Reference
+from wavewright.metrics.tails import tail_of
 from wavewright.nets import registry
 from wavewright.nets.frame_generator import FrameGenerator
 from wavewright.nets.generator import Generator
@@ -49,10 +51,9 @@ class OpenRun:
 
     def median_seconds(self, label: str | None = None) -> float:
         """Half of the sounds learned are shorter; of the classes that have all parts of ``label``, if it is given."""
-        extra = self.run.info["extra"]
-        known = extra.get("class_seconds", {})
+        known = self.run.fact("class_seconds", dict) if "class_seconds" in self.run.info["extra"] else {}
         lengths = [known[name] for name in self.controls.matching(label) if label is not None and name in known]
-        return float(np.median(lengths or [extra["median_seconds"]]))
+        return float(np.median(lengths)) if lengths else self.run.fact("median_seconds", float)
 
     @cached_property
     def reference(self) -> Reference:
@@ -84,7 +85,14 @@ class OpenFrames(OpenRun):
     @property
     def facts(self) -> dict[str, Any]:
         """What belongs to the network and is no weight."""
-        return dict(self.run.info["extra"]["frames"])
+        return self.run.fact("frames", dict[str, Any])
+
+    @cached_property
+    def fades(self) -> bool:
+        """Whether no sound learned is louder again at its end: then new ones shall not be either."""
+        learned = self.material.learned
+        some = learned[:: max(1, len(learned) // REFERENCE_SOUNDS)]
+        return not any(tail_of(np.array(self.material.sound(sound))).rises for sound in some)
 
     @cached_property
     def cutting(self) -> Cutting:
@@ -112,13 +120,16 @@ def open_generator(path: Path) -> OpenGenerator | OpenFrames:
         raise RunError(f"run {path} belongs to the job {run.job}, not {JOB}; name a run of train generate")
     network = trained_network(run)
     settings = from_mapping(GenerateSettings, run.settings)
-    extra = run.info["extra"]
-    controls = controls_of(settings, int(run.rate or 0), extra["classes"])
+    controls = controls_of(settings, int(run.rate or 0), run.fact("classes", lambda names: [str(one) for one in names]))
     if isinstance(network, FrameGenerator):
         return OpenFrames(run, settings, controls, network)
     if not isinstance(network, Generator):
         raise ModelFileError(f"{run.model} holds a network that continues no sound; train again")
-    return OpenGenerator(run, settings, controls, network, from_mapping(Encoding, extra["encoding"]))
+    return OpenGenerator(run, settings, controls, network, run.fact("encoding", _encoding))
+
+
+def _encoding(told: Any) -> Encoding:
+    return from_mapping(Encoding, dict(told))
 
 
 def _described(opened: OpenGenerator | OpenFrames) -> dict[str, Any]:
@@ -129,11 +140,15 @@ def _described(opened: OpenGenerator | OpenFrames) -> dict[str, Any]:
     return {"quantization": opened.encoding.quantization, "pre_emphasis": opened.encoding.pre_emphasis}
 
 
+def _left_out(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    return f"{len(rows)} files; the first: {rows[0]['why']}" if rows else None
+
+
 def describe(path: Path) -> dict[str, Any]:
     """What `wavewright info` tells of a run."""
     opened = open_generator(path)
     saved = model_file.load(opened.run.model)
-    skipped = opened.run.info["extra"].get("skipped", [])
+    left_out = opened.run.fact("skipped", _left_out) if "skipped" in opened.run.info["extra"] else None
     kind, _ = registry.config_of(opened.network)
     return {
         "name": opened.name,
@@ -146,6 +161,6 @@ def describe(path: Path) -> dict[str, Any]:
         "classes": "; ".join(", ".join(values) for values in opened.controls.parts) or None,
         "step": saved.step,
         **saved.figures,
-        "trained_on": ", ".join(opened.run.info["extra"]["sources"]),
-        "left_out": f"{len(skipped)} files; the first: {skipped[0]['why']}" if skipped else None,
+        "trained_on": opened.run.fact("sources", ", ".join),
+        "left_out": left_out,
     }
