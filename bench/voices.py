@@ -52,7 +52,9 @@ class Vowel:
 
 
 def write_vowels(speech: Path, out: Path, rate: int) -> Path:
-    """A take of vowels, `ROUNDS` times each kind, from the recordings in ``speech``."""
+    """A take of vowels, `ROUNDS` times each kind, from the recordings in ``speech``; one that is there is left."""
+    if out.is_file():
+        return out
     found = [one for sound in _sounds(speech, rate) for one in vowels_in(sound, rate)]
     pitch = float(np.median([one.pitch for one in found]))
     found = [one for one in found if abs(np.log2(one.pitch / pitch)) < _NEAR]
@@ -69,8 +71,10 @@ def write_vowels(speech: Path, out: Path, rate: int) -> Path:
 
 
 def write_words(speech: Path, folder: Path, rate: int) -> Path:
-    """`WORDS` stretches from silence to silence, from all over the recordings in ``speech``."""
+    """`WORDS` stretches from silence to silence, from all over the recordings in ``speech``; those there are left."""
     folder.mkdir(parents=True, exist_ok=True)
+    if len(list(folder.iterdir())) == WORDS:
+        return folder
     found = [word for sound in _sounds(speech, rate) for word in words_in(sound, rate)]
     for number, at in enumerate(np.linspace(0, len(found) - 1, WORDS).round().astype(int)):
         files.write(folder / f"word_{number:03}.wav", Recording(found[at][np.newaxis], rate), "PCM_16", force=True)
