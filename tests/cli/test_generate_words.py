@@ -82,3 +82,14 @@ def test_wide_wavenets_begin_at_a_lower_rate_unless_told(call: Call, sounds: str
         assert call("train", "generate", sounds, "-o", "run", *small, *words).status == 0
         kept = json.loads((tmp_path / "run" / "run.json").read_text())
         assert kept["settings"]["train"]["learning_rate"] == pytest.approx(rate)
+
+
+def test_a_run_that_lost_a_fact_is_told(call: Call, sounds: str) -> None:
+    assert call("train", "generate", sounds, "-o", "run", *SMALL).status == 0
+    kept = Path("run/run.json").read_text()
+    for name, value in (("classes", 5), ("encoding", None), ("sources", 5), ("skipped", 5), ("median_seconds", [])):
+        info = json.loads(kept)
+        info["extra"][name] = value
+        Path("run/run.json").write_text(json.dumps(info))
+        words = ("sample", "run", "-o", "x.wav") if name == "median_seconds" else ("info", "run")
+        refused(call(*words), f"damaged ({name} is missing or wrong)")
