@@ -451,11 +451,10 @@ def facts_of(twin: Twin, metadata: NamMetadata | None = None) -> NamMetadata:
     if facts.name is None:
         facts = replace(facts, name=twin.name)
     if twin.run is not None:
-        extra = twin.run.info["extra"]
         saved = model_file.load(twin.run.model)
         training = {
             "settings": twin.run.settings,
-            "data": {"latency": extra["delay"], "checks": extra["check"]},
+            "data": {"latency": twin.run.fact("delay", int), "checks": twin.run.fact("check", dict)},
             "validation_esr": saved.figures.get(f"esr {twin.size}", saved.figures.get("esr")),
         }
         told = {f"{side}_level_dbu": _level(twin.run, f"{side}_dbu") for side in ("input", "output")}

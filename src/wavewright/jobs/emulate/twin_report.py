@@ -78,7 +78,7 @@ def write(
         bench=bench.bench_table(*sides, output_dbu=run.settings.get("output_dbu")),
         knobs=_knobs(opened, parts, rate) if len(parts) > 1 else "",
         shown=_shown(parts, wet.shape[0]),
-        check=run.info["extra"]["check"] | _cut_off(judged),
+        check=run.fact("check", dict) | _cut_off(judged),
         settings=run.settings,
         run=str(folder),
     )
