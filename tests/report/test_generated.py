@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import html.parser
 import io
 import math
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from outline import HOSTILE, Outline
 
 from wavewright.errors import OutputError
 from wavewright.report.generated import (
@@ -28,35 +28,6 @@ from wavewright.report.generated import (
 from wavewright.report.page import Figure
 
 RATE = 8000
-HOSTILE = "\"'><script>alert('x')</script>&<img src=\"https://example.org/x.png\" onerror=alert(1)>"
-
-
-class Outline(html.parser.HTMLParser):
-    """Collects tags and attributes, and that every element is closed in its turn."""
-
-    VOID = frozenset({"meta", "input", "br", "img", "link"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def of(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.seen if name == tag]
 
 
 def noise(seconds: float, seed: int) -> np.ndarray:

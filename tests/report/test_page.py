@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html.parser
 import io
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from outline import HOSTILE, Outline
 
 from wavewright.errors import OutputError
 from wavewright.report import history, page
@@ -21,35 +21,6 @@ from wavewright.report.sweeps import harmonics_of_sweep
 from wavewright.report.twin import TwinPage, findings, twin_report
 
 RATE = 16_000
-HOSTILE = "\"'><script>alert('x')</script>&<img src=\"https://example.org/x.png\" onerror=alert(1)>"
-
-
-class Outline(html.parser.HTMLParser):
-    """Collects tags and attributes, and that every element is closed in its turn."""
-
-    VOID = frozenset({"meta", "input", "br", "img", "link"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def count(self, tag: str) -> int:
-        return sum(1 for name, _ in self.seen if name == tag)
 
 
 def sounds(seconds: float = 2.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
