@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from wavewright.data.new_characters import PARTIAL, WHOLE, Learned
+from wavewright.data.new_characters import PARTIAL, WHOLE, Learned, herded
 
 
 def one_shots(sounds: int = 6, versions: int = 6, seed: int = 0, labels: tuple[str | None, ...] = ()) -> Learned:
@@ -53,6 +53,26 @@ def test_all_sounds_have_their_turn_before_any_has_another() -> None:
         found.append(int(known.homes[np.square(known.numbers - new).sum(axis=1).argmin()]))
     assert sorted(found[:6]) == sorted(found[6:]) == list(range(6))
     assert found[:6] != list(range(6))
+
+
+def test_any_first_part_of_the_order_lies_as_the_whole() -> None:
+    dice = np.random.default_rng(3)
+    points = np.concatenate([dice.standard_normal((120, 2)), 6 + 0.1 * dice.standard_normal((40, 2))]).astype(
+        np.float32
+    )
+    apart = np.square(points[:, None] - points[None]).sum(axis=2)
+    kernel = np.exp(-apart / np.median(apart))
+
+    def away(chosen: np.ndarray) -> float:
+        """The kernel distance of some points from all of them."""
+        return float(kernel[np.ix_(chosen, chosen)].mean() - 2 * kernel[chosen].mean() + kernel.mean())
+
+    for seed in range(3):
+        order = herded(points, seed)
+        assert sorted(order.tolist()) == list(range(160))
+        for count in (8, 20, 64):
+            others = [away(dice.choice(160, count, replace=False)) for _ in range(20)]
+            assert away(order[:count]) < 0.25 * np.mean(others)
 
 
 def test_a_class_asked_for_is_kept_to() -> None:

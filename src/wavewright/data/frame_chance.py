@@ -2,14 +2,10 @@
 
 A network that hears no frames says of each frame what is usual, and how far real ones lie from it. Drawn anew in every
 frame that would be noise: the click of a drum spreads over several frames, and is the same click in all of them. So
-what the network missed of each learned sound, in deviations and frame by frame, is kept, z_n(t), and a new sound takes
-the place of the network's doubt with
-
-    z(t) = (z_a(t) + z_b(t)) / √2
-
-of two of the k sounds that are most like it by class and character, drawn for the whole of it: a bootstrap of
-residuals (Efron, "Bootstrap methods: another look at the jackknife", 1979), of two, for one alone would give that very
-sound again. Behind the end of both nothing is left to chance.
+what the network missed of each learned sound, in deviations and frame by frame, is kept, and what a new sound leaves to
+chance is what was missed of one of those most like it by class and character, drawn for the whole of it: a bootstrap of
+residuals (Efron, "Bootstrap methods: another look at the jackknife", 1979). Behind the end of that one nothing is left
+to chance.
 
 Of loops whose beat is told it is beats that are kept and drawn, one after the other, instead of whole sounds.
 """
@@ -17,9 +13,10 @@ Of loops whose beat is told it is beats that are kept and drawn, one after the o
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
 from wavewright.data.frame_controls import BEATS_A_BAR, FrameControls
@@ -29,24 +26,24 @@ MOST_KEPT = 4_000_000
 """Numbers kept of all sounds together."""
 PLACES_APART = 100.0
 """How unlike two beats are for not being the same one of the bar; characters vary by about one."""
-NEAREST, NEAREST_SHARE, PARENTS = 16, 0.25, 2
-"""How many sounds a new one may take its chance from, the share of all of them that this does not go beyond, and how
-many it takes it from."""
+NEAREST, NEAREST_BEATS, NEAREST_SHARE = 48, 16, 0.25
+"""Of how many sounds, or beats, a new one may take its chance, and the share of all of them that this does not go
+beyond. Of few it would often be the same one's: some sounds are near to very many."""
 
 
 @dataclass(frozen=True)
 class Chance:
     """``missed`` ``(sounds, frames, numbers)`` in deviations, zero behind a sound's end; ``told`` ``(sounds, n)``, what
-    stays the same through each of them.
+    stays the same through each of them; of the ``nearest`` one is drawn.
 
     >>> chance = Chance.of([np.ones((3, 2), np.float32), -np.ones((1, 2), np.float32)])
-    >>> drawn = chance.drawn(np.zeros(0, np.float32), np.random.default_rng(0))
-    >>> [round(float(chance.at(frame, drawn[None])[0, 0]), 3) for frame in range(4)]  # the second is over soon
-    [0.0, 0.707, 0.707, 0.0]
+    >>> chance.at(1, np.array([0, 1])).tolist()  # the second is over
+    [[1.0, 1.0], [0.0, 0.0]]
     """
 
     missed: FloatArray
     told: FloatArray
+    nearest: int = NEAREST
 
     @classmethod
     def of(cls, missed: list[FloatArray], told: list[FloatArray] | None = None) -> Chance:
@@ -75,24 +72,21 @@ class Chance:
                 beats.append(one[start:stop])
                 told.append(told_of_beat(control, start))
         chosen = np.unique(np.linspace(0, len(beats) - 1, min(len(beats), MOST_BEATS)).round().astype(int))
-        return cls.of([beats[at] for at in chosen], [told[at] for at in chosen])
+        return replace(cls.of([beats[at] for at in chosen], [told[at] for at in chosen]), nearest=NEAREST_BEATS)
 
-    def drawn(self, told: FloatArray, dice: np.random.Generator) -> FloatArray:
-        """How much of what was missed of each sound ``(sounds,)`` is in a new one of which that is ``told``."""
+    def drawn(self, told: FloatArray, dice: np.random.Generator) -> int:
+        """Of which sound it is that a new one of which that is ``told`` takes what is left to chance."""
         near = np.arange(self.sounds)
         if told.size:
-            count = min(self.sounds, NEAREST, max(2, int(NEAREST_SHARE * self.sounds)))
+            count = min(self.nearest, max(2, int(NEAREST_SHARE * self.sounds)))
             near = np.argsort(np.square(self.told - told).sum(axis=1), kind="stable")[:count]
-        chosen = dice.choice(near, min(PARENTS, len(near)), replace=False)
-        found = np.zeros(self.sounds, np.float32)
-        found[chosen] = 1 / np.sqrt(len(chosen))
-        return found
+        return int(dice.choice(near))
 
-    def at(self, frame: int, drawn: FloatArray) -> FloatArray:
-        """The chance in a frame ``(new sounds, numbers)``, of what was `drawn` for each ``(new sounds, sounds)``."""
+    def at(self, frame: int, drawn: NDArray[np.int64]) -> FloatArray:
+        """The chance in a frame ``(new sounds, numbers)``, of what was `drawn` for each ``(new sounds,)``."""
         if frame >= self.missed.shape[1]:
             return np.zeros((len(drawn), self.missed.shape[2]), np.float32)
-        return np.asarray(drawn @ self.missed[:, frame], np.float32)
+        return np.asarray(self.missed[drawn, frame], np.float32)
 
 
 def told_of_beat(controls: FrameControls, frame: int) -> FloatArray:

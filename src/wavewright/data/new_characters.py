@@ -2,8 +2,9 @@
 
 A new one lies between those of neighbours (Chawla, Bowyer, Hall and Kegelmeyer, "SMOTE", 2002), where the network has
 heard something alike: points of a normal distribution would mostly lie where there is no sound at all. The sounds
-learned take turns in a random order, for a few new sounds drawn freely would leave many of them out; which of a sound's
-versions a new one begins from is left to chance.
+learned take turns, for a few new ones drawn freely would leave many of their kinds out: in an order of which any first
+part is like the whole (Chen, Welling and Smola, "Super-samples from kernel herding", 2010). Which of a sound's versions
+a new one begins from is left to chance.
 
 A loop has a character for each of its beats. A new loop is played like a version of a learned one, on the way to
 another, and each of its beats is one of the beats that lie at its place in some bar of these.
@@ -11,7 +12,7 @@ another, and each of its beats is one of the beats that lie at its place in some
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from wavewright.data.frame_controls import BEATS_A_BAR
 Indices = NDArray[np.int64]
 
 NEIGHBOURS = 5
+MOST_HERDED = 2000
+"""Sounds that are brought into such an order; the others follow in any."""
 WHOLE, PARTIAL = -1, -2
 """Of `Learned.places`: a whole sound; a beat of which a part is missing, at the beginning or end of a loop."""
 
@@ -39,6 +42,7 @@ class Learned:
     versions: Indices
     places: Indices
     labels: tuple[str | None, ...]
+    _orders: dict[tuple[bytes, int], Indices] = field(default_factory=dict, repr=False, compare=False)
 
     def between(self, turn: int, dice: np.random.Generator, *, label: str | None = None, seed: int = 0) -> FloatArray:
         """A new character ``(n,)`` of a whole sound, on the way from the sound whose ``turn`` it is to a neighbour; of
@@ -91,9 +95,13 @@ class Learned:
         """The sounds of a class; all where none is asked for."""
         return np.array([at for at, own in enumerate(self.labels) if label is None or own == label], np.int64)
 
-    @staticmethod
-    def _home(turn: int, allowed: Indices, seed: int) -> int:
-        order = np.random.default_rng([seed, 1 << 21]).permutation(allowed)
+    def _home(self, turn: int, allowed: Indices, seed: int) -> int:
+        """The sound whose turn it is among those ``allowed``."""
+        if (key := (allowed.tobytes(), seed)) not in self._orders:
+            whole = np.stack([self.numbers[self.homes == home].mean(axis=0) for home in allowed[:MOST_HERDED]])
+            rest = np.random.default_rng(seed).permutation(allowed[MOST_HERDED:])
+            self._orders[key] = np.concatenate([allowed[herded(whole, seed)], rest])
+        order = self._orders[key]
         return int(order[turn % len(order)])
 
     def _at(self, version: int, place: int) -> Indices:
@@ -117,6 +125,29 @@ class Learned:
 
     def _way(self, one: int, other: int, share: float) -> FloatArray:
         return np.asarray(self.numbers[one] + share * (self.numbers[other] - self.numbers[one]), np.float32)
+
+
+def herded(points: FloatArray, seed: int = 0) -> Indices:
+    """An order of the ``points`` ``(n, numbers)``, a random one first, of which any first part lies as all of them do:
+    each next one is where the whole is dense and those before it are not, by a Gaussian kernel of the median width.
+
+    >>> order = herded(np.float32([[0.0], [0.1], [0.2], [9.0], [9.1]]))
+    >>> sorted((order[:2] > 2).tolist())  # one of either heap
+    [False, True]
+    """
+    apart = np.square(points[:, None] - points[None]).sum(axis=2, dtype=np.float64)
+    kernel = np.exp(-apart / max(float(np.median(apart)), 1e-12))
+    wanted, count = kernel.mean(axis=1), len(points)
+    found = [int(np.random.default_rng(seed).integers(count))]
+    taken = kernel[found[0]].copy()
+    left = np.ones(count, np.bool_)
+    left[found[0]] = False
+    while len(found) < count:
+        gain = np.where(left, wanted - taken / (len(found) + 1), -np.inf)
+        found.append(int(gain.argmax()))
+        left[found[-1]] = False
+        taken += kernel[found[-1]]
+    return np.array(found, np.int64)
 
 
 def places_of(beats: Indices) -> Indices:

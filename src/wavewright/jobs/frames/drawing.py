@@ -147,7 +147,7 @@ class Blocks:
         # a sound's last frame, where frames are centred on their samples, lies at its end already
         self._late = 1 if drawing.cutting.kind.overlap > 1 else 0
         self._beat: int | None = None
-        self._drawn = np.zeros((len(sounds), 0), np.float32)
+        self._drawn = np.zeros(len(sounds), np.int64)
         self._finished = np.zeros(len(sounds), np.bool_)
         self._ready = [np.zeros(0, np.float32) for _ in sounds]
         self._total = self._shift = 0  # frames in all, and of them those that were only heard
@@ -251,7 +251,7 @@ class Blocks:
                 told = [controls.told(0, 1)[:, 0] for controls in self._controls]
             else:
                 told = [told_of_beat(controls, at) for controls in self._controls]
-            self._drawn = np.stack([chance.drawn(*both) for both in zip(told, self._dice, strict=True)])
+            self._drawn = np.array([chance.drawn(*both) for both in zip(told, self._dice, strict=True)], np.int64)
         return chance.at(frame, self._drawn)
 
     @cached_property
