@@ -139,3 +139,19 @@ def test_a_single_loop_is_learned_drawn_and_judged_on_its_beat(tmp_path: Path) -
     assert np.isfinite(predicted.cost)  # type: ignore[union-attr]
     outputs = generate_judge.listen(opened, count=2, seconds=1.0)
     assert "intervals" in generate_judge.figures_of_outputs(outputs)
+
+
+def test_the_hits_of_a_loop_are_learned_as_one_shots(tmp_path: Path) -> None:
+    told = replace(settings(on_beat=False), sliced=True)
+    generate.learn(generate.begin([loop(tmp_path / "sounds")], tmp_path / "run", told, Silent()), told, Silent())
+    opened = open_generator(tmp_path / "run")
+    assert isinstance(opened, OpenFrames)
+    assert len(opened.material.learned) + len(opened.material.held_out) > 10  # eight seconds of drums
+    assert max(sound.length for sound in opened.material.learned) < RATE
+    with generate_judge._judged(opened, tmp_path / "sounds") as (_, sounds):
+        assert len(sounds) > 10
+
+
+def test_slices_on_a_beat_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="sliced, on_beat"):
+        generate.begin([loop(tmp_path / "sounds")], tmp_path / "run", replace(settings(), sliced=True), Silent())

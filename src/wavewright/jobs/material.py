@@ -16,6 +16,7 @@ from wavewright.data.controls import Controls
 from wavewright.data.corpus import Corpus, Labels, Sound, hold_out, is_store
 from wavewright.data.encoding import Encoding
 from wavewright.data.excerpts import Excerpts
+from wavewright.data.slicing import sliced
 from wavewright.data.store import Store
 from wavewright.jobs.generate.settings import STORE, GenerateSettings, class_parts, highest_rate
 from wavewright.train.progress import Reporter
@@ -71,7 +72,12 @@ def prepare(
 
 
 def material_of(corpus: Corpus, settings: GenerateSettings) -> Material:
-    """The corpus split by files, with the gain that keeps its loudest sample within the codes."""
+    """The corpus split by files, with the gain that keeps its loudest sample within the codes.
+
+    Raises:
+        DataError: it shall be sliced, and cannot be; or what `hold_out` refuses.
+    """
+    corpus = sliced(corpus) if settings.sliced else corpus
     learned, held_out = hold_out(
         corpus.sounds, settings.held_out, seed=settings.train.seed, pattern=settings.held_out_files
     )

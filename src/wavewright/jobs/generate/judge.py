@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from wavewright.data.controls import BETWEEN
 from wavewright.data.corpus import Corpus, Labels, Sound
+from wavewright.data.slicing import sliced
 from wavewright.engine import sampler
 from wavewright.errors import DataError
 from wavewright.jobs.frames import judge as frame_judge
@@ -114,6 +115,7 @@ def _judged(opened: OpenGenerator | OpenFrames, folder: Path | None) -> Iterator
     with tempfile.TemporaryDirectory() as place:
         labels = Labels(settings.classes, class_parts(settings.class_part))
         corpus = Corpus.create(Path(place) / "judged", [folder], rate=opened.rate, labels=labels)
+        corpus = sliced(corpus) if settings.sliced else corpus
         known = opened.controls.parts
         told = [set(values) for values in zip(*(label.split(BETWEEN) for label in corpus.labels), strict=True)]
         unknown = {name for names, values in zip(told, known, strict=False) for name in names - set(values)}

@@ -65,6 +65,7 @@ class GenerateSettings:
     class_part: str = setting(
         "0", "which part of the file name, counted from 0, parts ending at _ - or space; or several: 0,1"
     )
+    sliced: bool = setting(False, "learn sounds cut from onset to onset: the hits of loops, as one-shots")
     onset: bool = setting(False, "let the network know the time since the sound began: for one-shots")
     position: bool = setting(
         False, "let the network know how far through its sound it is, so that new ones keep to their length: for words"

@@ -263,6 +263,15 @@ def heard(network: SampleWaveNet, x: Tensor) -> Tensor:
 AnyTask = GenerateTask | FrameTask
 
 
+def _contradictions(settings: GenerateSettings) -> list[str]:
+    if settings.sliced and (settings.frame.on_beat or settings.frame.beats_per_minute is not None):
+        return [
+            "settings sliced, on_beat: slices from onset to onset have no beat; learn whole loops on their beat, or "
+            "their hits without it"
+        ]
+    return []
+
+
 def begin(
     sources: Sequence[Path],
     folder: Path,
@@ -277,7 +286,7 @@ def begin(
     Raises:
         WavewrightError: whatever is wrong with settings, sounds or folder.
     """
-    runs.refuse_settings(settings)
+    runs.refuse_settings(settings, _contradictions(settings))
     refuse_place(folder, force=force)
     with staged(folder) as place:
         material = prepare(sources, place, settings, progress)
