@@ -11,6 +11,7 @@ import pytest
 
 from wavewright.cli.main import run
 from wavewright.jobs.impute import demo as impute_demo
+from wavewright.train import memory
 
 TINY = [
     "--steps",
@@ -191,3 +192,16 @@ def test_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 def test_the_station_is_the_same_each_time() -> None:
     np.testing.assert_array_equal(impute_demo.station(), impute_demo.station())
     assert 0.05 < impute_demo.gaps().mean() < 0.2
+
+
+def test_what_would_not_fit_into_memory_is_told_before_it_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = table(tmp_path / "t.csv")
+    monkeypatch.setattr(memory, "available", lambda: 200e3)
+    words = ["train", "impute", source, "-o", tmp_path / "run", *TINY]
+    assert "copies = 1000: so many of 256 values take" in refused(capsys, *words, "--copies", 1000)
+    large = refused(capsys, *words, "--network", "series-gru", "--size", 4096, "--layers", 16)
+    assert "network series-gru has 4," in large
+    assert "choose a smaller one (--size, --layers)" in large
+    assert not (tmp_path / "run").exists()

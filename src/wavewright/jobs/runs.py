@@ -80,6 +80,6 @@ def new_network(name: str, seed: int, **overrides: Any) -> Network:
     told = {key: value for key, value in overrides.items() if value is not None}
     with torch.device("meta"):  # shapes without memory
         weights = sum(parameter.numel() for parameter in registry.build(name, **told).parameters())
-    refuse_too_large(weights, name)
+    refuse_too_large(weights, name, "--size, --layers")
     torch.manual_seed(seed)
     return registry.build(name, **told)

@@ -12,14 +12,14 @@ COPIES = 8
 gradient, and the best."""
 
 
-def refuse_too_large(weights: int, network: str) -> None:
-    """Raise `SettingsError` where ``weights`` float32 weights cannot be trained here."""
+def refuse_too_large(weights: int, network: str, flags: str = "--net width=…, --net window=…") -> None:
+    """Raise `SettingsError` where ``weights`` float32 weights cannot be trained here; ``flags`` ask for fewer."""
     needed, free = COPIES * 4 * weights, available()
     if needed > free:
         raise SettingsError(
             [
                 f"network {network} has {weights:,} weights, and training it takes {needed / 1e9:.1f} GB of memory; "
-                f"{free / 1e9:.1f} GB are free: choose a smaller one (--net width=…, --net window=…)"
+                f"{free / 1e9:.1f} GB are free: choose a smaller one ({flags})"
             ]
         )
 

@@ -19,7 +19,7 @@ from wavewright.data import masks, tables
 from wavewright.data.bridge import kinds
 from wavewright.data.masks import Mask
 from wavewright.data.series import Scale
-from wavewright.errors import RunError
+from wavewright.errors import RunError, SettingsError
 from wavewright.jobs import runs
 from wavewright.jobs.impute.material import BRIDGE, Material, hidden_of, material_of, told
 from wavewright.jobs.impute.settings import JOB, ImputeSettings
@@ -28,6 +28,7 @@ from wavewright.jobs.runs import Begun
 from wavewright.nets import registry
 from wavewright.nets.contract import Network
 from wavewright.settings import from_mapping, to_mapping
+from wavewright.train import memory
 from wavewright.train.loop import Outcome
 from wavewright.train.loop import train as run_training
 from wavewright.train.progress import Reporter
@@ -35,6 +36,9 @@ from wavewright.train.run import AGAIN, RunFolder, refuse_place
 
 VALIDATED_SHARE = 0.3
 """Of the held-out values, hidden at each validation: once in points, once in blocks."""
+
+COPY_BYTES = 5
+"""Of a value of a copy: the number, and whether it was hidden."""
 
 
 def new_network(settings: ImputeSettings, material: Material) -> Network:
@@ -56,6 +60,9 @@ class ImputeTask:
 
     What is hidden, and what the bridge makes of it, is worked out for the whole table ``copies`` times over, before the
     first step; a window of any step is then cut out of one of the copies.
+
+    Raises:
+        SettingsError: the copies would not fit into memory.
     """
 
     goal = "mae"
@@ -63,6 +70,14 @@ class ImputeTask:
     def __init__(self, network: Network, material: Material, settings: ImputeSettings) -> None:
         self.network, self.material, self.settings = network, material, settings
         self.steps_per_epoch = max(1, material.learned_times // (settings.window * settings.batch))
+        needed, free = COPY_BYTES * settings.copies * material.learned.size, memory.available()
+        if needed > free:
+            raise SettingsError(
+                [
+                    f"setting copies = {settings.copies}: so many of {material.learned.size:,} values take "
+                    f"{needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free; choose fewer"
+                ]
+            )
 
     @cached_property
     def copies(self) -> list[tuple[NDArray[np.float32], Mask]]:
