@@ -19,7 +19,7 @@ from wavewright.metrics.memorisation import Copies
 COPY = "nearer to a learned sound than any held out"
 TRIES = 40
 """Further attempts at a sound that is none."""
-QUICKLY_SEARCHED = 300.0
+QUICKLY_SEARCHED = 60.0
 """Seconds of learned sound up to which looking for copies takes next to no time."""
 
 
