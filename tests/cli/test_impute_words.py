@@ -115,6 +115,54 @@ def test_what_evaluate_cannot_measure_is_told(kept: Path, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("date,a,b\n", "has no rows below its names"),
+        ("date,c,d\n2024-01-01,1,2\n", "lacks a, b"),
+        ("a,b\n1,2\n3,4\n", "has no dates, and the run learned days or years"),
+        ("date,a,b\n2024-01-01T00:00,1,2\n2024-01-01T00:01,1,2\n2024-01-01T00:02,1,2\n", "has a date every 60 s"),
+        ("date,a,b\n2024-01-01,x,2\n", "holds 'x', which is no number"),
+        ("date,a,b\n2024-01-01,1\n", "row 2 has 2 cells, the first has 3"),
+        ("date,a,b\n2024-01-01,1,2\n2024-01-01,3,4\n", "have the same date"),
+        ('date,a,b\n2024-01-01,"1,2\n', "mend its quotes"),
+        ("date,a,b\n2024-01-01,1,2\n2024-01-01T01:00,1,2\n9999-01-01,1,2\n", "would leave"),
+        ("date,a,a\n2024-01-01,1,2\n", "two columns named 'a'"),
+        ("date,a,b\n0000-01-01,1,2\n", "is no date such as 2016-07-01"),
+    ],
+)
+def test_tables_that_cannot_be_filled_are_told(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    (path := tmp_path / "t.csv").write_text(text)
+    for command in (["render", finished / "run", path, "-o", tmp_path / "f.csv"], ["evaluate", finished / "run", path]):
+        assert said in refused(capsys, *command)
+    assert not (tmp_path / "f.csv").exists()
+
+
+def test_outputs_that_cannot_be_written_are_told(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, run_, there = finished / "t.csv", finished / "run", table(tmp_path / "there.csv")
+    before = there.read_bytes()
+    for output, said in (
+        (there, "already exists; pass --force"),
+        (tmp_path / "f.parquet", "its name must end in .csv"),
+        (tmp_path / "no" / "f.csv", "does not exist; create it first"),
+        (tmp_path, "is a folder"),
+    ):
+        assert said in refused(capsys, "render", run_, source, "-o", output)
+    assert "is the input itself" in refused(capsys, "render", run_, there, "-o", there, "--force")
+    assert "no such file" in refused(capsys, "render", run_, tmp_path / "x.csv", "-o", tmp_path / "f.csv").lower()
+    for output, said in ((there, "is a file; name a folder"), (tmp_path, "is not empty")):
+        assert said in refused(capsys, "demo", "impute", "-o", output)
+        assert said in refused(capsys, "train", "impute", source, "-o", output, *TINY)
+    assert "resume it with train impute" in refused(capsys, "train", "upsample", "-o", run_, "--resume")
+    assert there.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["there.csv"]
+
+
+@pytest.mark.parametrize(
     ("name", "value", "words"),
     [
         ("series", None, "series is missing or wrong"),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from command_line import Call, refused
 
 from wavewright.audio import files
 from wavewright.audio.degradation import Degradation, lowered
 from wavewright.audio.music import riff
 from wavewright.audio.recording import Recording
+from wavewright.cli.main import run
 from wavewright.jobs.upsample import demo as upsample_demo
 from wavewright.jobs.upsample.settings import UpsampleSettings
 
@@ -114,6 +117,77 @@ def test_wrong_words_are_told_and_leave_nothing(
 ) -> None:
     refused(call("train", "upsample", *words, "-o", "run", "--steps", "1"), *phrases)
     assert not [path for path in Path().iterdir() if path.name != sounds]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run, and beside it sounds that nobody can use."""
+    place = tmp_path_factory.mktemp("finished")
+    for folder in ("sounds", "silent", "low", "text", "empty"):
+        (place / folder).mkdir()
+    for number in range(3):
+        x = Recording(riff(0.6, RATE, seed=number)[np.newaxis], RATE)
+        files.write(place / "sounds" / f"{number}.wav", x)
+    files.write(place / "silent" / "a.wav", Recording(np.zeros((1, RATE), np.float32), RATE))
+    files.write(place / "low" / "a.wav", Recording(riff(1.0, 1000, seed=1)[np.newaxis], 1000))
+    soundfile.write(place / "nan.wav", np.full(RATE // 4, np.nan), RATE // 4, subtype="FLOAT")
+    files.write(place / "old.wav", Recording(riff(1.0, RATE // 4, seed=1)[np.newaxis], RATE // 4))
+    (place / "text" / "a.wav").write_text("no sound")
+    assert run(["train", "upsample", str(place / "sounds"), "-o", str(place / "run"), *SMALL, "--quiet"]) == 0
+    return place
+
+
+@pytest.mark.parametrize(
+    ("words", "phrases"),
+    [
+        (("render", "RUN", "nowhere.wav", "-o", "x.wav"), ("nowhere.wav does not exist",)),
+        (("render", "RUN", "text/a.wav", "-o", "x.wav"), ("is not a sound file, whatever its name",)),
+        (("render", "RUN", "empty", "-o", "x.wav"), ("holds no sound file",)),
+        (("render", "RUN", "nan.wav", "-o", "x.wav"), ("2000 samples that are not finite",)),
+        (("render", "RUN", "old.wav", "-o", "x.xyz"), ("unknown sound format '.xyz'",)),
+        (("render", "RUN", "old.wav", "-o", "no/x.wav"), ("the folder no does not exist",)),
+        (("render", "RUN", "old.wav", "sounds", "-o", "x.wav"), ("4 files cannot all become x.wav",)),
+        (("render", "RUN", "old.wav", "-o", "x.wav", "--edge", "nan"), ("--edge = nan: must be a finite number",)),
+        (("render", "RUN", "old.wav", "-o", "x.wav", "--subtype", "PCM_99"), ("no subtype 'PCM_99'",)),
+        (("render", "RUN", "old.wav", "-o", "x.mp3", "--output-rate", "23456"), ("cannot hold a rate of 23456",)),
+        (("evaluate", "RUN", "silent"), ("none of 1 sounds can be measured", "is silent")),
+        (("evaluate", "RUN", "low"), ("at 1000 Hz, below the full rate of 8000",)),
+        (("evaluate", "RUN", "text"), ("is not a sound file",)),
+        (("evaluate", "RUN", "empty"), ("holds no sound file",)),
+        (("evaluate", "RUN", "-o", "old.wav"), ("old.wav cannot be made", "choose another place")),
+        (("report", "RUN", "-o", "old.wav"), ("already exists", "--force")),
+        (("export", "RUN", "--to", "nam", "-o", "x.nam"), ("belongs to the job upsample",)),
+        (("live", "RUN"), ("belongs to the job upsample",)),
+        (("demo", "upsample", "-o", "old.wav"), ("is a file; name a folder",)),
+        (("demo", "upsample", "-o", "x", "--minutes", "nan"), ("must be a finite number",)),
+    ],
+)
+def test_wrong_words_on_a_run_are_told_and_leave_nothing(
+    call: Call, finished: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], phrases: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(finished)
+    before = sorted(finished.rglob("*"))
+    refused(call(*("run" if word == "RUN" else word for word in words)), *phrases)
+    assert sorted(finished.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("low_rate", True, "damaged (rates)"),
+        ("low_rate", None, "damaged (rates)"),
+        ("sources", 5, "damaged (sources is missing or wrong)"),
+        ("held_out", 5, "damaged (held_out is missing or wrong)"),
+    ],
+)
+def test_a_damaged_run_is_told(
+    call: Call, finished: Path, tmp_path: Path, name: str, value: object, words: str
+) -> None:
+    shutil.copytree(finished / "run", tmp_path / "run")
+    info = json.loads((finished / "run" / "run.json").read_text())
+    info["extra"][name] = value
+    (tmp_path / "run" / "run.json").write_text(json.dumps(info))
+    refused(call("info", "run"), words)
 
 
 def test_defaults_on_the_command_line_are_those_of_the_settings(call: Call) -> None:
