@@ -153,7 +153,7 @@ def asked(row: str, opened: OpenFrames, count: int, denormalize: bool, seconds: 
         frame = replace(settings.frame, start="corpus", start_frames=1, denormalize=denormalize)
         return replace(settings, seconds=seconds or RUNS_ON * longest, frame=frame)
     if "kept" in row:
-        return replace(settings, frame=replace(settings.frame, novel=False))
+        return replace(settings, frame=replace(settings.frame, novel="never"))
     return settings
 
 

@@ -222,7 +222,7 @@ def test_a_sound_that_is_told_its_length_is_as_long_as_its_character_says(placed
     wanted = frame_sampling.request(placed, SampleSettings(count=5, redraw=0))
     hop = placed.cutting.kind.hop
     learned = [sound.length for sound in placed.material.learned]
-    for number, sound in enumerate(drawn(placed, count=5, novel=False)):
+    for number, sound in enumerate(drawn(placed, count=5, novel="never")):
         told = wanted.drawing.controls_of((number, 0), 10)
         assert told.length is not None
         assert abs(len(sound) / hop - told.length) <= 1.0
@@ -268,7 +268,7 @@ def test_what_is_nearer_to_a_learned_sound_than_any_held_out_is_drawn_again(
     monkeypatch.setattr(frame_sampling, "drawn_sounds", copying)
     search = Copies([np.array(placed.material.sound(one)) for one in placed.material.learned], placed.rate)
     limits = [search.nearest(np.array(placed.material.sound(one))) for one in placed.material.held_out]
-    kept = drawn(placed, count=3, novel=False)
+    kept = drawn(placed, count=3, novel="never")
     assert search.nearest(kept[1]).correlation > 0.999
     told: list[str] = []
     wanted = frame_sampling.request(placed, SampleSettings(count=3, redraw=0))

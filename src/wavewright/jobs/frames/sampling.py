@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -219,12 +220,11 @@ def best(
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Drawn]:
     """The sounds asked for, by number: drawn again where they failed, the likeliest kept where more were drawn."""
-    settings, novel = wanted.settings, wanted.settings.frame.novel
-    if novel is None:
-        novel = looked_for(opened) and not wanted.drawing.seeds
-    novelty = Novelty(opened) if novel else None
+    settings, asked = wanted.settings, wanted.settings.frame.novel
+    quick = looked_for(opened) and not wanted.drawing.seeds
+    novelty = Novelty(opened) if asked == "always" or (asked == "quick" and quick) else None
     found = _draw_all(opened, wanted, novelty, [(number, 0) for number in range(len(wanted.labels))], told)
-    left = dict.fromkeys(found, settings.redraw)
+    left, again = dict.fromkeys(found, settings.redraw), Counter[str]()
     for attempt in itertools.count(1):
         copies = [number for number, drawn in found.items() if COPY in drawn.faults and attempt <= TRIES]
         faulty = [number for number, drawn in found.items() if {*drawn.faults} - {COPY} and left[number]]
@@ -233,9 +233,13 @@ def best(
             break
         for number in faulty:
             left[number] -= 1
-        reasons = sorted({fault for number in failed for fault in found[number].faults})
-        say(f"{len(failed)} of {len(found)} drawn again: {', '.join(reasons)}")
+        again.update(fault for number in failed for fault in found[number].faults)
         found |= _draw_all(opened, wanted, novelty, [(number, attempt) for number in failed], told)
+    if again:
+        say(f"drawn again: {', '.join(f'{count} {fault}' for fault, count in sorted(again.items()))}")
+    near = sum(COPY in drawn.faults for drawn in found.values())
+    if near:
+        say(f"{near} of {len(found)} are still {COPY}; hold more out, or keep what is drawn (--novel never)")
     likeliest = sorted(found.values(), key=lambda drawn: (bool(drawn.faults), drawn.bits))[: settings.count]
     return sorted(likeliest, key=lambda drawn: drawn.number)
 

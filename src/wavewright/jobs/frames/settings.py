@@ -9,6 +9,7 @@ from wavewright.settings import setting
 
 FRAME_KINDS = ("levels", "mdct", "raw", "fft", "log-mel", "mfcc")
 STARTS = ("none", "corpus", "mix")
+NOVEL = ("quick", "always", "never")
 MEMORIES = ("growing", "fixed", "sliding", "trimmed")
 HIGHEST_FRAME_RATE = 22_050
 """Hz to which a corpus of a higher rate is brought where none is asked for: it is frames that cost, not samples."""
@@ -81,10 +82,11 @@ class FrameSampleSettings:
         choices=MEMORIES,
     )
     memory_frames: int = setting(64, "frame networks: how many frames the memory reaches", low=1, high=1_000_000)
-    novel: bool | None = setting(
-        None,
-        "frame networks: draw again what is nearer to a learned sound than any held-out one (--no-novel: keep it); "
-        "absent: where that is quick",
+    novel: str = setting(
+        "quick",
+        "frame networks: draw again what is nearer to a learned sound than any held-out one: where looking for it is "
+        "quick, always or never",
+        choices=NOVEL,
     )
     past_end: bool = setting(False, "frame networks: go on when the sound is over, as long as asked")
 
