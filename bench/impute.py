@@ -8,6 +8,8 @@ With ``--peer PYTHON``, the Python of an environment that has package `pypots`, 
 of the same table, the same values hidden in all six ways, and fill the same hidden values. They see a window of 48
 times at once, as in the package's own benchmark of this table; each is stopped after ``--peer-minutes``.
 
+With ``--steps 0`` nothing is trained: the first guess and the simple ways, in seconds.
+
     python bench/impute.py --data ../shared/tables --peer ../pypots/bin/python
 """
 
@@ -35,6 +37,8 @@ from wavewright.jobs.impute import training as impute
 from wavewright.jobs.impute.imputing import Imputer
 from wavewright.jobs.impute.judge import BLOCK, HIDDEN, SHARES, SIMPLE, Score
 from wavewright.jobs.impute.settings import ImputeSettings
+from wavewright.jobs.impute.trust import WHOLE, Trust
+from wavewright.jobs.runs import Begun
 from wavewright.train.progress import Silent
 from wavewright.train.settings import with_budget
 
@@ -64,7 +68,7 @@ def flags() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/tables"), help="the folder with the tables")
     parser.add_argument("--tables", nargs="+", default=["ETTh1.csv", "pollution.csv"])
-    parser.add_argument("--steps", type=int, default=400, help="of training, for each of ours")
+    parser.add_argument("--steps", type=int, default=400, help="of training, for each of ours; 0: none")
     parser.add_argument("--networks", nargs="+", default=["tfilm-series", "series-gru", "series-linear"])
     parser.add_argument("--peer", type=Path, help="Python of an environment with pypots; ETTh1 alone")
     parser.add_argument("--peer-minutes", type=float, default=25.0)
@@ -83,14 +87,25 @@ def learned(path: Path, name: str, bridge: str, steps: int, folder: Path) -> tup
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     part.write_text("".join(lines[: 1 + int(TESTED * known.values.shape[1])]), encoding="utf-8")
     plain = ImputeSettings(network=name, bridge=bridge, held_out=1 - LEARNED / TESTED)
-    train = replace(with_budget(plain.train, steps=steps), threads=1, validate_steps=max(1, steps // 8))
+    train = replace(with_budget(plain.train, steps=max(1, steps)), threads=1, validate_steps=max(1, steps // 8))
     settings = replace(plain, train=train)
     run = folder / f"{path.stem}-{name}-{bridge}"
     start = time.process_time()
-    impute.learn(impute.begin(part, run, settings, Silent()), settings, Silent())
+    begun = impute.begin(part, run, settings, Silent())
+    if not steps:
+        return untrained(begun, settings), 0.0, 0
+    impute.learn(begun, settings, Silent())
     minutes = (time.process_time() - start) / 60
     imputer = imputing.open_imputer(run)
     return imputer, minutes, sum(one.numel() for one in imputer.network.parameters())
+
+
+def untrained(begun: Begun[impute.ImputeTask], settings: ImputeSettings) -> Imputer:
+    """Nothing but the first guess."""
+    task, none = begun.task, Trust((0.0,) * len(WHOLE.shares))
+    known = task.material
+    facts = (known.table.names, known.scale, settings, known.bridge, begun.run)
+    return Imputer(task.network, *facts, known.together, known.table.seconds, known.cycles, none)
 
 
 def last_part(table: Table) -> Mask:
@@ -103,7 +118,8 @@ def last_part(table: Table) -> Mask:
 def raced(path: Path, told: argparse.Namespace, folder: Path) -> Iterator[Result]:
     """Ours and the simple ways."""
     simple: dict[str, Scores] = {}
-    for name, bridge in [(told.networks[0], "process"), *((name, "line") for name in told.networks)]:
+    lines = [(name, "line") for name in told.networks if told.steps]
+    for name, bridge in [(told.networks[0], "process"), *lines]:
         imputer, minutes, weights = learned(path, name, bridge, told.steps, folder)
         known = imputer.read(path)
         truth = imputer.material(known).scaled
@@ -113,9 +129,10 @@ def raced(path: Path, told: argparse.Namespace, folder: Path) -> Iterator[Result
                 found.setdefault(way, {})[trial.shape, trial.share] = score
         simple.update({way: found[way] for way in SIMPLE})
         label = f"{name}, on a {'straight line' if bridge == 'line' else 'process'}"
-        yield Result(label, found[name], minutes, weights)
+        if told.steps:
+            yield Result(label, found[name], minutes, weights)
         if "untrained bridge" in found:
-            yield Result("the process alone", found["untrained bridge"])
+            yield Result("the first guess alone", found["untrained bridge"])
     for way, scores in simple.items():
         yield Result(way, scores)
 
