@@ -44,7 +44,6 @@ from wavewright.data.frame_scaling import Scaling
 from wavewright.errors import DataError
 from wavewright.jobs.frames import sampling as frame_sampling
 from wavewright.jobs.frames.demo import write_kicks
-from wavewright.jobs.frames.settings import FrameSettings
 from wavewright.jobs.generate import training as generate
 from wavewright.jobs.generate.generator import OpenFrames, open_generator
 from wavewright.jobs.generate.settings import GenerateSettings, SampleSettings, settings_for
@@ -57,7 +56,7 @@ SHOWN = (
     "rising", "tail_db", "mmd", "mmd_biased", "frechet", "attack", "decay", "crest", "centroid", "hiss", "intervals",
     "copy", "copies", "diversity", "movement",
 )  # fmt: skip
-TEMPERATURES = {"tokens": "0.5"}
+TEMPERATURES = {"tokens": "0.7"}
 FOLDS = 3
 RUNS_ON = 1.5
 """Times the longest sound, which the document's networks are let run."""
@@ -91,8 +90,8 @@ def recipes(loop: bool) -> dict[str, tuple[str, GenerateSettings, bool]]:
     raw = replace(document, frame=replace(document.frame, frames="raw"))
     ours = replace(settings_for("frame-mixture", loops=loop), rate=RATE, onset=not loop)
     ours = replace(ours, frame=replace(ours.frame, on_beat=loop))
-    frames = FrameSettings(ending=not loop, on_beat=loop, components=64 if loop else 16)
-    tokens = replace(ours, network="frame-tokens", frame=frames)
+    tokens = replace(settings_for("frame-tokens", loops=loop), rate=RATE, onset=not loop)
+    tokens = replace(tokens, frame=replace(tokens.frame, on_beat=loop))
     return {
         "fft + LSTM + MSE": ("fft", document, True),
         "the same, not denormalised": ("fft", document, False),

@@ -113,6 +113,11 @@ def loops() -> FrameSettings:
     )
 
 
+def codes() -> FrameSettings:
+    """What suits codes: levels again, of which those that are off by a little are a little too loud or too soft."""
+    return FrameSettings(frames="levels", components=64, heard=1, codebooks=8, character=12)
+
+
 def document_recipe() -> FrameSettings:
     """How "Deep Learning and Sound ~ 02" went about it: Fourier transforms, no ending, no noise, no character."""
     return FrameSettings(

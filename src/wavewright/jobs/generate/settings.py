@@ -12,6 +12,7 @@ from wavewright.jobs.frames.settings import (
     HIGHEST_FRAME_RATE,
     FrameSampleSettings,
     FrameSettings,
+    codes,
     document_recipe,
     one_shots,
 )
@@ -122,10 +123,8 @@ def settings_for(network: str, size: int | None = None, *, loops: bool = False) 
         rate = WIDE_RATE / size
         return replace(plain, train=replace(plain.train, learning_rate=rate))
     if network in FRAME_NAMES:
-        recipes = {"frame-lstm": document_recipe, "frame-mixture": one_shots}
-        if loops:
-            recipes = {"frame-mixture": loops_recipe}
-        frame = recipes.get(network, FrameSettings)()
+        recipes = {"frame-lstm": document_recipe, "frame-mixture": loops_recipe if loops else one_shots}
+        frame = recipes.get(network, codes)()
         frame = replace(frame, ending=False) if loops else frame
         return GenerateSettings(
             network=network,
