@@ -3,7 +3,8 @@
 A normal process knows the other series and the seasons; a straight line knows nothing, and is hard to beat across a
 single missing value. So the two are mixed, w x̂ + (1 − w) line, with a weight for each series, each distance to the
 nearest value given, and each length of gap; the weights are those with the least error, absolute and root mean square,
-on values hidden from both. Series with one long tail reach the process halfway drawn to normal ones (`wavewright.data.tails`).
+on values hidden from both. Series with one long tail reach the process halfway drawn to normal ones
+(`wavewright.data.tails`).
 """
 
 from __future__ import annotations
