@@ -6,6 +6,8 @@ transform" (1984), equation 6.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -15,6 +17,9 @@ from scipy.signal import get_window
 from wavewright.audio.recording import FloatArray
 
 ComplexArray = NDArray[np.complex64]
+
+MOST_CACHED = 1024
+"""Frames of a signal, up to which what their windows add up to is kept for the next one of that length."""
 
 
 def stft(x: FloatArray, n_fft: int, hop: int, window: str = "hann") -> ComplexArray:
@@ -61,7 +66,8 @@ def istft(X: ComplexArray, hop: int, time: int, window: str = "hann") -> FloatAr
     w = _window(window, n_fft)
     pieces = irfft(X.swapaxes(-1, -2), n_fft, axis=-1) * w  # (…, frames, n_fft)
     y = _overlap_add(pieces, hop)
-    weight = _overlap_add(np.broadcast_to(w * w, (frames, n_fft)), hop)
+    weigh = _weight if frames <= MOST_CACHED else _weight.__wrapped__
+    weight = weigh(window, n_fft, hop, frames)
     inside = slice(n_fft // 2, n_fft // 2 + time)
     return np.asarray(y[..., inside] / weight[inside], dtype=np.float32)
 
@@ -106,8 +112,20 @@ def mel_to_hz(mel: float | NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(700.0 * (10.0 ** (np.asarray(mel) / 2595.0) - 1.0))
 
 
+@lru_cache(maxsize=16)
 def _window(name: str, n_fft: int) -> FloatArray:
-    return np.asarray(get_window(name, n_fft), dtype=np.float32)
+    window = np.asarray(get_window(name, n_fft), dtype=np.float32)
+    window.flags.writeable = False  # it is everybody's
+    return window
+
+
+@lru_cache(maxsize=16)
+def _weight(name: str, n_fft: int, hop: int, frames: int) -> NDArray[np.float64]:
+    """The squares of all windows added up, of ``frames`` frames."""
+    w = _window(name, n_fft)
+    weight = _overlap_add(np.broadcast_to(w * w, (frames, n_fft)), hop)
+    weight.flags.writeable = False
+    return weight
 
 
 def _overlap_add(pieces: NDArray[np.float32], hop: int) -> NDArray[np.float64]:

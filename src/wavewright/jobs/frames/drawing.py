@@ -169,6 +169,8 @@ class Blocks:
             for _ in range(min(BLOCK, total - at)):
                 new.append(self._frame(sampler, at - heard.shape[1] + kept)[:, np.newaxis])
                 at += 1
+                if (self.over >= 0).all() and at >= self._needed(int(self.over.max())):
+                    break  # the rest is silence
             block = np.concatenate(new, axis=1)
             frames = block[:, :0]
             self._push(synthesisers, block, at)
@@ -193,11 +195,15 @@ class Blocks:
         """Make sound of a ``block`` ``(sounds, n, features)`` that ends before frame ``at``, of each sound that is not
         over yet and of no more of its frames than are heard."""
         for row in np.flatnonzero(~self._finished).tolist():
-            over, margin = int(self.over[row]), self.drawing.cutting.kind.overlap + 1
-            count = block.shape[1] if over < 0 else max(0, over + margin + self._shift - (at - block.shape[1]))
-            self._finished[row] = at >= self._total or count < block.shape[1]
+            over, begun = int(self.over[row]), at - block.shape[1]
+            count = block.shape[1] if over < 0 else min(block.shape[1], max(0, self._needed(over) - begun))
+            self._finished[row] = at >= self._total or (over >= 0 and at >= self._needed(over))
             part = synthesisers[row].push(block[row, :count], last=bool(self._finished[row]))
             self._ready[row] = np.concatenate([self._ready[row], part])
+
+    def _needed(self, over: int) -> int:
+        """How many frames are heard, at least in part, of a sound that is over before frame ``over``."""
+        return over + self.drawing.cutting.kind.overlap + 1 + self._shift
 
     def _told(self, first: int, count: int) -> FloatArray:
         return np.stack([one.signal(first, count).T for one in self._controls])

@@ -252,6 +252,8 @@ def _draw_all(
     told: Callable[[int], None],
 ) -> dict[int, Drawn]:
     found = {}
+    if wanted.drawing.character is not None:  # side by side lie those of about one length
+        sounds = sorted(sounds, key=lambda sound: wanted.drawing.controls_of(sound, 1).length or 0.0)
     for first in range(0, len(sounds), SIDE_BY_SIDE):
         group = sounds[first : first + SIDE_BY_SIDE]
         made = drawn_sounds(wanted.drawing, wanted.samples, group)
