@@ -282,6 +282,25 @@ def test_what_is_nearer_to_a_learned_sound_than_any_held_out_is_drawn_again(
     assert search.nearest(new[1].sound).correlation < 0.999
 
 
+def test_where_nothing_new_comes_it_is_soon_given_up_and_told(
+    placed: OpenFrames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    def all_copies(self: novelty.Novelty, sounds: list[np.ndarray]) -> list[bool]:
+        attempts.append(len(sounds))
+        return [True] * len(sounds)
+
+    monkeypatch.setattr(novelty.Novelty, "copies", all_copies)
+    told: list[str] = []
+    wanted = frame_sampling.request(placed, SampleSettings(count=2, redraw=0))
+    kept = frame_sampling.best(placed, wanted, lambda samples: None, told.append)
+    assert attempts == [2] * (1 + novelty.HOPELESS)
+    assert all(novelty.COPY in one.faults for one in kept)
+    assert "2 of 2 are still nearer" in told[-1]
+    assert "--novel never" in told[-1]
+
+
 def test_copies_are_looked_for_where_that_is_quick_and_another_draw_is_another_sound(
     opened: OpenFrames, placed: OpenFrames, monkeypatch: pytest.MonkeyPatch
 ) -> None:
