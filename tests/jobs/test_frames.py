@@ -282,9 +282,7 @@ def test_what_is_nearer_to_a_learned_sound_than_any_held_out_is_drawn_again(
     assert search.nearest(new[1].sound).correlation < 0.999
 
 
-def test_where_nothing_new_comes_it_is_soon_given_up_and_told(
-    placed: OpenFrames, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_nothing_new_comes_it_is_given_up_and_told(placed: OpenFrames, monkeypatch: pytest.MonkeyPatch) -> None:
     attempts: list[int] = []
 
     def all_copies(self: novelty.Novelty, sounds: list[np.ndarray]) -> list[bool]:
@@ -295,7 +293,7 @@ def test_where_nothing_new_comes_it_is_soon_given_up_and_told(
     told: list[str] = []
     wanted = frame_sampling.request(placed, SampleSettings(count=2, redraw=0))
     kept = frame_sampling.best(placed, wanted, lambda samples: None, told.append)
-    assert attempts == [2] * (1 + novelty.HOPELESS)
+    assert attempts == [2] * (1 + novelty.TRIES)
     assert all(novelty.COPY in one.faults for one in kept)
     assert "2 of 2 are still nearer" in told[-1]
     assert "--novel never" in told[-1]

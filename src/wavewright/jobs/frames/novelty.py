@@ -17,8 +17,8 @@ from wavewright.metrics.judgement import MOST_ORDINARY
 from wavewright.metrics.memorisation import Copies
 
 COPY = "nearer to a learned sound than any held out"
-TRIES, HOPELESS = 40, 8
-"""Further attempts at a sound that is none; and where not one of all sounds is new by then."""
+TRIES = 16
+"""Further attempts at a sound that is none."""
 QUICKLY_SEARCHED = 60.0
 """Seconds of learned sound up to which looking for copies takes next to no time."""
 

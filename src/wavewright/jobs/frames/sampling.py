@@ -19,7 +19,7 @@ from wavewright.audio.resample import resample
 from wavewright.data.frames import cut
 from wavewright.errors import DataError, SettingsError
 from wavewright.jobs.frames.drawing import Blocks, FrameDrawing, Made, Seed, drawn_sounds
-from wavewright.jobs.frames.novelty import COPY, HOPELESS, TRIES, Novelty, looked_for
+from wavewright.jobs.frames.novelty import COPY, TRIES, Novelty, looked_for
 from wavewright.jobs.frames.task import judge
 from wavewright.jobs.frames.versions import Version
 from wavewright.jobs.generate.generator import OpenFrames
@@ -226,9 +226,7 @@ def best(
     found = _draw_all(opened, wanted, novelty, [(number, 0) for number in range(len(wanted.labels))], told)
     left, again = dict.fromkeys(found, settings.redraw), Counter[str]()
     for attempt in itertools.count(1):
-        copies = [number for number, drawn in found.items() if COPY in drawn.faults]
-        if attempt > (HOPELESS if len(copies) == len(found) else TRIES):
-            copies = []
+        copies = [number for number, drawn in found.items() if COPY in drawn.faults and attempt <= TRIES]
         faulty = [number for number, drawn in found.items() if {*drawn.faults} - {COPY} and left[number]]
         failed = sorted({*copies, *faulty})
         if not failed:
