@@ -57,20 +57,24 @@ def phases(
     if known is not None:
         found[:, :first] = known
         done[:, :first] = True
-    _spread(loud, along, across, found, done, first)
+    order = np.argsort(-loud.ravel(), kind="stable")  # the loudest first
+    _spread(order, along, across, found, done, first)
     return found
 
 
 @compiled
-def _spread(loud, along, across, found, done, first):  # type: ignore[no-untyped-def]
-    """Carry phases through all bins that are not ``done``, the loudest neighbours first."""
-    bins, frames = loud.shape
-    heap = [(0.0, 0, 0)]
+def _spread(order, along, across, found, done, first):  # type: ignore[no-untyped-def]
+    """Carry phases through all bins that are not ``done``, the loudest neighbours first: those that come first in
+    ``order``, of which the heap holds the places, for numbers are compared faster than levels and bins."""
+    bins, frames = done.shape
+    place = np.empty(order.size, np.int64)
+    for rank in range(order.size):
+        place[order[rank]] = rank
+    heap = [np.int64(0)]
     heap.pop()
     if first:
         for m in range(bins):  # what is known already leads the way
-            heapq.heappush(heap, (-loud[m, first - 1], m, first - 1))
-    order = np.argsort(-loud.ravel())
+            heapq.heappush(heap, place[m * frames + first - 1])
     next_seed = 0
     while True:
         if not heap:
@@ -78,24 +82,25 @@ def _spread(loud, along, across, found, done, first):  # type: ignore[no-untyped
                 next_seed += 1
             if next_seed == order.size:
                 return
-            m, n = order[next_seed] // frames, order[next_seed] % frames
-            done[m, n] = True  # a new island: its first phase is free, and stays the random one
-            heapq.heappush(heap, (-loud[m, n], m, n))
-        _, m, n = heapq.heappop(heap)
+            # a new island: its first phase is free, and stays the random one
+            done[order[next_seed] // frames, order[next_seed] % frames] = True
+            heapq.heappush(heap, np.int64(next_seed))
+        at = order[heapq.heappop(heap)]
+        m, n = at // frames, at % frames
         phase = found[m, n]
         if n + 1 < frames and not done[m, n + 1]:
             found[m, n + 1] = phase + 0.5 * (along[m, n] + along[m, n + 1])
             done[m, n + 1] = True
-            heapq.heappush(heap, (-loud[m, n + 1], m, n + 1))
+            heapq.heappush(heap, place[at + 1])
         if n > first and not done[m, n - 1]:
             found[m, n - 1] = phase - 0.5 * (along[m, n] + along[m, n - 1])
             done[m, n - 1] = True
-            heapq.heappush(heap, (-loud[m, n - 1], m, n - 1))
+            heapq.heappush(heap, place[at - 1])
         if m + 1 < bins and not done[m + 1, n]:
             found[m + 1, n] = phase + 0.5 * (across[m, n] + across[m + 1, n])
             done[m + 1, n] = True
-            heapq.heappush(heap, (-loud[m + 1, n], m + 1, n))
+            heapq.heappush(heap, place[at + frames])
         if m > 0 and not done[m - 1, n]:
             found[m - 1, n] = phase - 0.5 * (across[m, n] + across[m - 1, n])
             done[m - 1, n] = True
-            heapq.heappush(heap, (-loud[m - 1, n], m - 1, n))
+            heapq.heappush(heap, place[at - frames])
