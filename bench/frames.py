@@ -44,6 +44,7 @@ from wavewright.data.frame_scaling import Scaling
 from wavewright.errors import DataError
 from wavewright.jobs.frames import sampling as frame_sampling
 from wavewright.jobs.frames.demo import write_kicks
+from wavewright.jobs.frames.drawing import drawn_sounds
 from wavewright.jobs.generate import training as generate
 from wavewright.jobs.generate.generator import OpenFrames, open_generator
 from wavewright.jobs.generate.settings import GenerateSettings, SampleSettings, settings_for
@@ -196,7 +197,9 @@ def rows_of(
             length = round(seconds * opened.rate) if seconds else int(np.median([len(one) for one in learned]))
             judge = Judge(learned, rest, opened.rate, length, count)
         settings = asked(row, opened, count, denormalize, seconds)
-        assert opened.reference.sounds  # measured before the clock starts
+        # measured, and loops compiled, before the clock starts
+        assert opened.reference.sounds
+        drawn_sounds(frame_sampling.request(opened, replace(settings, count=1)).drawing, 4 * opened.rate, [(0, 0)])
         wanted = frame_sampling.request(opened, settings)
         began = time.process_time()
         drawn = frame_sampling.best(opened, wanted, lambda samples: None)
