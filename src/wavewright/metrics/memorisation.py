@@ -18,6 +18,7 @@ made in the band below about 4 kHz and what it finds is correlated at the full r
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -39,6 +40,7 @@ _BATCH = 8  # of them, transformed back at once: small enough for a processor's 
 _LOUD = 10 ** (-40 / 20)  # a window this far below the loudest of its sound is not looked at
 _QUIET = 1e-4  # RMS below which an excerpt is silence and like nothing
 _SEARCH_RATE = 8000
+_FEW = 60.0  # seconds of training sound whose spectra are kept from search to search: a megabyte
 _PART = 30.0  # seconds of a long training sound whose spectra are held at once
 
 
@@ -72,7 +74,8 @@ class Nearest:
 
 
 class Copies:
-    """Searches training sounds, each ``(time,)``; they are read again with every search, never copied as a whole.
+    """Searches training sounds, each ``(time,)``; they are read again with every search, never copied as a whole (the
+    spectra of a minute of them are kept).
 
     Args:
         training: the sounds, mapped from the disk where they are many.
@@ -97,6 +100,8 @@ class Copies:
         self._low_pass = firwin(taps, 0.9, fs=2 * self._factor) if self._factor > 1 else np.ones(1)
         self._sizes = np.array([-(-sound.size // self._factor) for sound in training], np.int64)
         self._starts = np.concatenate([[0], np.cumsum(np.maximum(self._sizes, self._length))])
+        self._few = sum(sound.size for sound in training) <= _FEW * rate
+        self._kept: list[tuple[int, int, Float32Array]] | None = None
 
     @property
     def length(self) -> int:
@@ -115,7 +120,7 @@ class Copies:
             some = asked[first : first + _TOGETHER]
             windows = [sounds[number][at : at + self.length] for number, at in some]
             by_wave = self._by_wave(windows)
-            by_spectrum = self._by_spectrum([self._spectra_at(sounds[number], at) for number, at in some])
+            by_spectrum = self._by_spectrum(self._spectra_of(sounds, some))
             for (number, at), wave, spectrum in zip(
                 some, zip(*by_wave, strict=True), zip(*by_spectrum, strict=True), strict=True
             ):
@@ -204,14 +209,19 @@ class Copies:
         whole = upfirdn(self._low_pass, part, 1, factor)  # sample k is centred on k · factor − reach of ``part``
         return np.asarray(whole[2 * reach // factor :][:count], np.float32)
 
-    def _spectra_at(self, sound: FloatArray, at: int) -> Float32Array:
-        """Log-mel spectra of the window that begins at ``at``, its neighbourhood heard by the frames at its edges."""
-        hop, margin = hop_of(self._rate), 8
-        low = max(0, at // hop - margin) * hop
-        near = np.asarray(sound[low : at + self.length + margin * hop])
-        spectra = _at_least(log_mel(near, self._rate), self._frames)
-        first = min(round((at - low) / hop), spectra.shape[1] - self._frames)
-        return spectra[:, first : first + self._frames]
+    def _spectra_of(self, sounds: Sequence[FloatArray], windows: Sequence[tuple[int, int]]) -> list[Float32Array]:
+        """Log-mel spectra of windows, each (sound, its first sample), their neighbourhood heard by the frames at their
+        edges; windows of one sound follow one another, and what lies between its first and last is measured once."""
+        hop, margin, found = hop_of(self._rate), 8, []
+        for number, group in itertools.groupby(windows, key=lambda window: window[0]):
+            places = [at for _, at in group]
+            low = max(0, places[0] // hop - margin) * hop
+            near = np.asarray(sounds[number][low : places[-1] + self.length + margin * hop])
+            spectra = _at_least(log_mel(near, self._rate), self._frames)
+            for at in places:
+                first = min(round((at - low) / hop), spectra.shape[1] - self._frames)
+                found.append(spectra[:, first : first + self._frames])
+        return found
 
     def _by_spectrum(self, asked: Sequence[Float32Array]) -> _Found:
         """The least log-mel distance of each of the windows' spectra ``(bands, frames)`` from any excerpt."""
@@ -221,8 +231,7 @@ class Copies:
         energy = np.einsum("ij,ij->i", windows, windows, dtype=np.float64)
         best = np.full(len(windows), np.inf)
         owners, starts = np.zeros((2, len(windows)), np.int64)
-        for number, start, part in self._parts():
-            spectra = _at_least(log_mel(part, self._rate), frames)
+        for number, start, spectra in self._parts_spectra():
             excerpts = sliding_window_view(spectra, frames, axis=1)  # (bands, excerpts, frames), a view
             flat = np.ascontiguousarray(excerpts.transpose(0, 2, 1)).reshape(cells, -1)
             own = np.einsum("ij,ij->j", flat, flat, dtype=np.float64) - flat.sum(axis=0, dtype=np.float64) ** 2 / cells
@@ -233,6 +242,19 @@ class Copies:
             best[better], owners[better] = least[better], number
             starts[better] = start + nearest[better] * hop_of(self._rate)
         return np.sqrt(np.maximum(best, 0.0) / cells).tolist(), owners.tolist(), starts.tolist()
+
+    def _parts_spectra(self) -> Iterator[tuple[int, int, Float32Array]]:
+        """``(sound, start, spectra)`` of `_parts`; kept for the next search where there are few of them."""
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept = []
+        for number, start, part in self._parts():
+            spectra = _at_least(log_mel(part, self._rate), self._frames)
+            if self._few:
+                kept.append((number, start, spectra))
+            yield number, start, spectra
+        self._kept = kept if self._few else None
 
     def _parts(self) -> Iterator[tuple[int, int, FloatArray]]:
         """The training sounds in parts that overlap by a window: ``(sound, start, samples)``."""
