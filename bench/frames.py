@@ -114,7 +114,7 @@ def recipes_of_voices(take: bool) -> dict[str, tuple[str, GenerateSettings, bool
         return replace(plain, rate=RATE, onset=not take, frame=frame)
 
     # of a few seconds, further codebooks would be learned by heart
-    codes = ours("frame-tokens", input_noise=0.5) if take else ours("frame-tokens", codebooks=8, character=12)
+    codes = ours("frame-tokens", **({"input_noise": 0.5, "codebooks": 4, "character": 6} if take else {}))
     return {row: recipe for row, recipe in recipes(False).items() if recipe[0] in ("fft", "raw")} | {
         "mixture, deaf": ("mixture", ours("frame-mixture"), True),
         "mixture": ("heard", ours("frame-mixture", feedback=True, input_noise=0.3), True),
