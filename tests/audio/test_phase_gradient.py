@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from wavewright.audio.phase_gradient import phases
+from wavewright.audio.phase_gradient import HANN, QUIET, _lowest, _no_ranks, _put, phases
 from wavewright.audio.recording import FloatArray
 from wavewright.audio.spectra import istft, stft
 
@@ -61,3 +65,63 @@ def test_it_goes_on_from_phases_that_are_known() -> None:
 
 def test_silence_asks_for_nothing() -> None:
     assert np.isfinite(phases(np.zeros((129, 10), np.float32), 32)).all()
+
+
+def spread_slowly(magnitude: FloatArray, hop: int, known: FloatArray | None) -> np.ndarray:
+    """The paper's algorithm word for word, with a heap, NaN where a phase is free: an oracle for `phases`."""
+    bins, frames = magnitude.shape
+    size = 2 * (bins - 1)
+    loud = magnitude.astype(np.float64)
+    least = QUIET * loud.max()
+    s, gamma = np.log(np.maximum(loud, least)), HANN * size * size
+    along = np.gradient(s, axis=0) * hop * size / gamma + 2 * np.pi * hop * np.arange(bins)[:, None] / size
+    across = -np.pi - np.gradient(s, axis=1) * gamma / (hop * size)
+    found, done = np.full((bins, frames), np.nan), loud <= least
+    first = 0 if known is None else known.shape[1]
+    heap: list[tuple[float, int, int]] = []
+    if known is not None:
+        found[:, :first], done[:, :first] = known, True
+        heap = [(-loud[m, first - 1], m, first - 1) for m in range(bins) if loud[m, first - 1] > least]
+        heapq.heapify(heap)
+    while True:
+        if not heap:
+            left = np.argwhere(~done)
+            if not len(left):
+                return found
+            m, n = max(left.tolist(), key=lambda cell: loud[tuple(cell)])
+            done[m, n], found[m, n] = True, phases(magnitude, hop)[m, n]  # a free phase: any will do
+            heap = [(-loud[m, n], m, n)]
+        _, m, n = heapq.heappop(heap)
+        for dm, dn, slope in ((0, 1, along), (0, -1, along), (1, 0, across), (-1, 0, across)):
+            there = (m + dm, n + dn)
+            if 0 <= there[0] < bins and first <= there[1] < frames and not done[there]:
+                found[there] = found[m, n] + (dm + dn) * 0.5 * (slope[m, n] + slope[there])
+                done[there] = True
+                heapq.heappush(heap, (-loud[there], *there))
+
+
+@pytest.mark.parametrize("known", [0, 5])
+def test_phases_are_those_of_the_algorithm_as_it_is_written(known: int) -> None:
+    t = np.arange(1200) / RATE
+    x = (np.sin(2 * np.pi * 900 * t * (1 + t)) * np.exp(-t / 0.02)).astype(np.float32)
+    X = stft(x, 128, 32)
+    told = np.angle(X[:, :known]) if known else None
+    wanted = spread_slowly(np.abs(X), 32, told)
+    heard = np.abs(X) > 1e-3 * np.abs(X).max()  # of the same loudness to 0.002 dB are others further down
+    turned = np.exp(1j * (phases(np.abs(X), 32, known=told) - wanted))[heard]
+    free = turned if known else turned * np.conj(turned[0])  # without known ones, all may turn together
+    assert np.abs(free - 1).max() < 1e-3
+
+
+@given(st.lists(st.integers(0, 300_000), unique=True, max_size=60), st.integers(0, 59))
+@settings(deadline=None)
+def test_a_set_of_ranks_gives_the_lowest_first(numbers: list[int], early: int) -> None:
+    ranks, waiting, given_back = _no_ranks(300_001), list(numbers), []
+    for count, number in enumerate(numbers):
+        _put(ranks, number)
+        if count == early:  # taken while others are still to come
+            given_back.append(_lowest(ranks))
+            waiting.remove(min(numbers[: count + 1]))
+            assert given_back == [min(numbers[: count + 1])]
+    assert [_lowest(ranks) for _ in waiting] == sorted(waiting)
+    assert _lowest(ranks) == -1

@@ -46,7 +46,7 @@ def stft(x: FloatArray, n_fft: int, hop: int, window: str = "hann") -> ComplexAr
     edges = (n_fft // 2, padded_time - time - n_fft // 2)
     padded = np.pad(x, [(0, 0)] * (x.ndim - 1) + [edges])
     pieces = sliding_window_view(padded, n_fft, axis=-1)[..., ::hop, :]  # (…, frames, n_fft), a view
-    spectra: ComplexArray = rfft(pieces * _window(window, n_fft), axis=-1)
+    spectra: ComplexArray = rfft(pieces * periodic_window(window, n_fft), axis=-1)
     return spectra.swapaxes(-1, -2)
 
 
@@ -63,11 +63,10 @@ def istft(X: ComplexArray, hop: int, time: int, window: str = "hann") -> FloatAr
         raise ValueError(
             f"time = {time}: {frames} frames at hop {hop} come from {(frames - 2) * hop + 1} samples or more"
         )
-    w = _window(window, n_fft)
+    w = periodic_window(window, n_fft)
     pieces = irfft(X.swapaxes(-1, -2), n_fft, axis=-1) * w  # (…, frames, n_fft)
     y = _overlap_add(pieces, hop)
-    weigh = _weight if frames <= MOST_CACHED else _weight.__wrapped__
-    weight = weigh(window, n_fft, hop, frames)
+    weight = window_sums(window, n_fft, hop, frames)
     inside = slice(n_fft // 2, n_fft // 2 + time)
     return np.asarray(y[..., inside] / weight[inside], dtype=np.float32)
 
@@ -113,16 +112,23 @@ def mel_to_hz(mel: float | NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=16)
-def _window(name: str, n_fft: int) -> FloatArray:
+def periodic_window(name: str, n_fft: int) -> FloatArray:
+    """The window ``(n_fft,)`` of that name in its periodic form; read only."""
     window = np.asarray(get_window(name, n_fft), dtype=np.float32)
     window.flags.writeable = False  # it is everybody's
     return window
 
 
+def window_sums(name: str, n_fft: int, hop: int, frames: int) -> NDArray[np.float64]:
+    """The squares of the windows of ``frames`` frames added up, ``((frames - 1) · hop + n_fft,)``; read only. A signal
+    whose frames have been windowed twice is divided by them."""
+    weigh = _weight if frames <= MOST_CACHED else _weight.__wrapped__
+    return weigh(name, n_fft, hop, frames)
+
+
 @lru_cache(maxsize=16)
 def _weight(name: str, n_fft: int, hop: int, frames: int) -> NDArray[np.float64]:
-    """The squares of all windows added up, of ``frames`` frames."""
-    w = _window(name, n_fft)
+    w = periodic_window(name, n_fft)
     weight = _overlap_add(np.broadcast_to(w * w, (frames, n_fft)), hop)
     weight.flags.writeable = False
     return weight
