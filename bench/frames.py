@@ -44,7 +44,6 @@ from wavewright.data.frame_scaling import Scaling
 from wavewright.errors import DataError
 from wavewright.jobs.frames import sampling as frame_sampling
 from wavewright.jobs.frames.demo import write_kicks
-from wavewright.jobs.frames.drawing import drawn_sounds
 from wavewright.jobs.generate import training as generate
 from wavewright.jobs.generate.generator import OpenFrames, open_generator
 from wavewright.jobs.generate.settings import GenerateSettings, SampleSettings, settings_for
@@ -157,6 +156,20 @@ def asked(row: str, opened: OpenFrames, count: int, denormalize: bool, seconds: 
     return settings
 
 
+def drawn(opened: OpenFrames, settings: SampleSettings) -> list[FloatArray]:
+    """What is asked for, each ``(time,)``."""
+    wanted = frame_sampling.request(opened, settings)
+    return [one.sound for one in frame_sampling.best(opened, wanted, lambda samples: None)]
+
+
+def a_minute(opened: OpenFrames, settings: SampleSettings, seconds: float) -> float:
+    """Processor seconds that a minute of sound takes, in sounds about so many ``seconds`` long: all there is to do from
+    the open run to the last sample."""
+    began = time.process_time()
+    made = drawn(opened, replace(settings, count=max(1, round(60 / seconds)), seed=settings.seed + 1))
+    return 60 * (time.process_time() - began) / (sum(len(one) for one in made) / opened.rate)
+
+
 def in_time(made: list[FloatArray], opened: OpenFrames) -> float:
     """The share of new loops whose tempo is that of the first one learned."""
     learned = tempo_of(opened.material.sound(opened.material.learned[0]), opened.rate)
@@ -197,18 +210,11 @@ def rows_of(
             length = round(seconds * opened.rate) if seconds else int(np.median([len(one) for one in learned]))
             judge = Judge(learned, rest, opened.rate, length, count)
         settings = asked(row, opened, count, denormalize, seconds)
-        # measured, and loops compiled, before the clock starts
-        assert opened.reference.sounds
-        drawn_sounds(frame_sampling.request(opened, replace(settings, count=1)).drawing, 4 * opened.rate, [(0, 0)])
-        wanted = frame_sampling.request(opened, settings)
-        began = time.process_time()
-        drawn = frame_sampling.best(opened, wanted, lambda samples: None)
-        a_minute = 60 * (time.process_time() - began) / (sum(len(one.sound) for one in drawn) / opened.rate)
-        made = [one.sound for one in drawn]
+        made = drawn(opened, settings)
         found = judge.judge(made)
-        rows[row] = Row(
-            found.new, missed(run, plain.network), took, a_minute, in_time(made, opened) if loop else float("nan")
-        )
+        minute = a_minute(opened, settings, float(np.mean([len(one) for one in made])) / opened.rate)
+        beat = in_time(made, opened) if loop else float("nan")
+        rows[row] = Row(found.new, missed(run, plain.network), took, minute, beat)
     assert judge is not None
     floors = {"real sounds": found.ordinary, "Gaussian": found.gaussian, "grains": found.grains}
     nothing = (float("nan"),) * 4

@@ -45,6 +45,29 @@ def test_new_characters_lie_between_one_of_the_sound_whose_turn_it_is_and_a_neig
         assert slack.min() < 1e-3
 
 
+def test_with_a_reach_they_lie_on_the_way_to_another_sound_and_no_further_than_that() -> None:
+    homes = np.repeat(np.arange(4), 3)
+    numbers = (100 * np.eye(4)[homes]).astype(np.float32)  # each sound along an axis of its own
+    known = Learned(numbers, homes, np.arange(12), np.full(12, WHOLE), ("a", "b", "a", "a"))
+    ways, shares = set(), []
+    for turn in range(120):
+        new = known.between(turn, np.random.default_rng(turn), label="a", reach=0.3)
+        other, home = np.argsort(new)[-2:].tolist()
+        assert np.count_nonzero(new) == 2
+        assert abs(new.sum() - 100) < 1e-3  # on the straight line between the two
+        ways.add((home, other))
+        shares.append(new[other] / 100)
+    assert ways == {(0, 2), (0, 3), (2, 0), (2, 3), (3, 0), (3, 2)}  # of the class, any sound may be gone to from any
+    assert 0.28 < max(shares) <= 0.3
+    assert min(shares) < 0.02
+
+
+def test_a_single_sound_has_nowhere_else_to_go() -> None:
+    known = one_shots(sounds=1)
+    new = known.between(0, np.random.default_rng(0), reach=0.1)
+    assert np.linalg.norm(known.numbers - new, axis=1).min() < 1.0
+
+
 def test_all_sounds_have_their_turn_before_any_has_another() -> None:
     known = one_shots()
     found = []

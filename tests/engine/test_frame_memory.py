@@ -76,11 +76,12 @@ class Overhearing:
 
 
 def dice_for(network: FrameGenerator, cutting: Cutting, sounds: int, at: int) -> Dice:
+    """Of one frame."""
     random = np.random.default_rng([7, at])
     return Dice(
-        random.random((sounds, network.distribution.draws + 1)).astype(np.float32),
-        random.standard_normal((sounds, network.distribution.numbers)).astype(np.float32),
-        random.standard_normal((sounds, cutting.kind.size)).astype(np.float32),
+        random.random((sounds, 1, network.distribution.draws + 1)).astype(np.float32),
+        random.standard_normal((sounds, 1, network.distribution.numbers)).astype(np.float32),
+        random.standard_normal((sounds, 1, cutting.kind.size)).astype(np.float32),
     )
 
 
@@ -140,7 +141,7 @@ def test_each_memory_is_what_it_says(policy: str, reach: int) -> None:
             past = [inputs[frame] for frame in speaking(policy, reach, at)]
             expected, _ = network(torch.cat([*past, inputs[at]], dim=-1))
             np.testing.assert_allclose(said, expected[..., -1].numpy(), rtol=0, atol=1e-5)
-            sampler._after(frames[:, at])
+            sampler._after(frames[:, at : at + 1])
     assert len(sampler._inputs) <= reach  # what is kept does not grow with the sound
 
 
@@ -153,11 +154,11 @@ def test_sounds_side_by_side_are_the_same_as_alone(name: str, temperature: float
     alone = [FrameSampler(network, cutting, 1, told_nothing) for _ in range(3)]
     for at in range(12):
         dice = dice_for(network, cutting, 3, at)
-        drawn_together, over = together.draw(dice, temperature)
+        drawn_together, over = together.draw(dice, np.array([temperature]))
         for row, sampler in enumerate(alone):
             part = slice(row, row + 1)
-            own = Dice(dice.uniform[part], dice.normal[part], dice.noise[part])
-            frame, over_alone = sampler.draw(own, temperature)
+            own = Dice(dice.uniform[part], dice.normal[part], dice.noise[part])  # type: ignore[index]
+            frame, over_alone = sampler.draw(own, np.array([temperature]))
             np.testing.assert_allclose(frame[0], drawn_together[row], rtol=1e-4, atol=1e-5)
             assert over_alone[0] == over[row]
 
@@ -172,7 +173,7 @@ def test_a_network_gone_astray_stays_finite(name: str, kind: str) -> None:
         network.dense_out.bias.fill_(1e4)
     sampler = FrameSampler(network, cutting, 2, lambda first, count: told_nothing(first, count, 2))
     for at in range(200):
-        frame, _ = sampler.draw(dice_for(network, cutting, 2, at), 1.0)
+        frame, _ = sampler.draw(dice_for(network, cutting, 2, at), np.ones(1))
         assert np.isfinite(frame).all()
 
 
@@ -181,8 +182,8 @@ def test_what_is_drawn_goes_on_like_what_is_listened_to() -> None:
     cutting = cutting_for("mdct", 0, 2)
     network = network_for("frame-lstm", cutting)
     drawing, listening = (FrameSampler(network, cutting, 1, told_nothing) for _ in range(2))
-    frames = [drawing.draw(dice_for(network, cutting, 1, at), 0.0)[0] for at in range(10)]
-    listening.listen(np.stack(frames, axis=1))
+    frames = [drawing.draw(dice_for(network, cutting, 1, at), np.zeros(1))[0] for at in range(10)]
+    listening.listen(np.concatenate(frames, axis=1))
     for one, other in zip(drawing._state, listening._state, strict=True):
         torch.testing.assert_close(one, other)
 

@@ -23,9 +23,10 @@ from wavewright.errors import DataError, OutputError, SettingsError
 from wavewright.jobs.frames import novelty
 from wavewright.jobs.frames import sampling as frame_sampling
 from wavewright.jobs.frames.demo import break_settings, kicks_settings, write_kicks
-from wavewright.jobs.frames.drawing import FrameDrawing, Made, drawn_sounds
+from wavewright.jobs.frames.drawing import FrameBlocks, FrameDrawing
 from wavewright.jobs.frames.judge import FramePrediction
 from wavewright.jobs.frames.settings import FrameSettings, one_shots
+from wavewright.jobs.frames.sounding import Made, Refuse, drawn_sounds, drawn_unless
 from wavewright.jobs.frames.task import FrameTask
 from wavewright.jobs.generate import drawing
 from wavewright.jobs.generate import judge as generate_judge
@@ -210,8 +211,9 @@ def test_a_sound_ends_at_the_last_frame_where_that_is_centred_on_its_end(
     plain = FrameSampler.draw
 
     def draw(sampler: FrameSampler, *told: object, **more: object) -> tuple[np.ndarray, np.ndarray]:
-        frame, over = plain(sampler, *told, **more)  # type: ignore[arg-type]
-        return frame, np.full_like(over, sampler.at == 10)  # the tenth has been drawn
+        frames, over = plain(sampler, *told, **more)  # type: ignore[arg-type]
+        drawn = sampler.at - over.shape[1] + 1 + np.arange(over.shape[1])
+        return frames, np.broadcast_to(drawn == 10, over.shape)  # the tenth has been drawn
 
     monkeypatch.setattr(FrameSampler, "draw", draw)
     (sound,) = drawn(opened)
@@ -243,12 +245,42 @@ def test_a_sound_that_goes_on_from_a_prompt_lasts_longer_than_that(placed: OpenF
 
 def test_sounds_side_by_side_are_those_drawn_alone_however_long_the_others_are(placed: OpenFrames) -> None:
     wanted = frame_sampling.request(placed, SampleSettings(count=6, redraw=0))
-    together = drawn_sounds(wanted.drawing, wanted.samples, [(number, 0) for number in range(6)])
+    sounds = [(number, 0) for number in range(6)]
+    together = drawn_sounds(wanted.drawing, wanted.samples, sounds)
+    blocks = FrameBlocks(wanted.drawing, wanted.samples, sounds)
+    frames = np.concatenate(list(blocks), axis=1)
     assert len({made.over for made in together}) > 3
     for number, made in enumerate(together):
+        own = FrameBlocks(wanted.drawing, wanted.samples, [(number, 0)])
+        heard = own.of_sound(0, np.concatenate(list(own), axis=1)[0])
+        there = blocks.of_sound(number, frames[number])
+        assert np.abs(heard - there).max() < 2e-5
         (alone,) = drawn_sounds(wanted.drawing, wanted.samples, [(number, 0)])
         assert alone.over == made.over
-        assert np.abs(alone.sound - made.sound).max() < 1e-4 * np.abs(made.sound).max()
+        # where processors round rows differently, two levels that are alike to the last bit may change places, and phases
+        # be found by another way
+        assert np.abs(alone.sound - made.sound).max() <= (0 if np.array_equal(heard, there) else 5e-3)
+
+
+def test_what_is_not_wanted_is_not_made_sound_of_and_all_else_is_as_it_would_have_been(placed: OpenFrames) -> None:
+    wanted = frame_sampling.request(placed, SampleSettings(count=5, redraw=0))
+    sounds = [(number, 0) for number in range(5)]
+    lengths: list[int] = []
+
+    def refuse(frames: list[np.ndarray]) -> list[bool]:
+        lengths.extend(len(one) for one in frames)
+        return [number in (1, 4) for number in range(len(frames))]
+
+    every = drawn_sounds(wanted.drawing, wanted.samples, sounds)
+    some = drawn_unless(wanted.drawing, wanted.samples, sounds, refuse)
+    assert [one is None for one in some] == [False, True, False, False, True]
+    for whole, one in zip(every, some, strict=True):
+        if one is not None:
+            assert one.over == whole.over
+            assert np.array_equal(one.sound, whole.sound)
+    hop = placed.cutting.kind.hop
+    assert lengths == [round(one.over * placed.rate / hop) + 1 for one in every if one.over is not None]
+    assert drawn_unless(wanted.drawing, wanted.samples, sounds, lambda frames: [True] * 5) == [None] * 5
 
 
 def test_what_is_nearer_to_a_learned_sound_than_any_held_out_is_drawn_again(
@@ -257,7 +289,7 @@ def test_what_is_nearer_to_a_learned_sound_than_any_held_out_is_drawn_again(
     learned = np.array(placed.material.sound(placed.material.learned[0]))
     plain = frame_sampling.drawn_sounds
 
-    def copying(drawing: FrameDrawing, samples: int, sounds: Sequence[tuple[int, int]]) -> list[Made]:
+    def copying(drawing: FrameDrawing, samples: int, sounds: Sequence[tuple[int, int]], *refuse: Refuse) -> list[Made]:
         """The first two attempts at number 1 are a learned sound."""
         made = plain(drawing, samples, sounds)
         return [
@@ -266,6 +298,7 @@ def test_what_is_nearer_to_a_learned_sound_than_any_held_out_is_drawn_again(
         ]
 
     monkeypatch.setattr(frame_sampling, "drawn_sounds", copying)
+    monkeypatch.setattr(frame_sampling, "drawn_unless", copying)
     search = Copies([np.array(placed.material.sound(one)) for one in placed.material.learned], placed.rate)
     limits = [search.nearest(np.array(placed.material.sound(one))) for one in placed.material.held_out]
     kept = drawn(placed, count=3, novel="never")
@@ -282,7 +315,24 @@ def test_what_is_nearer_to_a_learned_sound_than_any_held_out_is_drawn_again(
     assert search.nearest(new[1].sound).correlation < 0.999
 
 
-def test_where_nothing_new_comes_it_is_given_up_and_told(placed: OpenFrames, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_tell_of_copies_before_any_sound_is_made_of_them(placed: OpenFrames, opened: OpenFrames) -> None:
+    new, kind, material = novelty.Novelty(placed), placed.cutting.kind, placed.material
+    learned, held_out = (
+        [np.array(material.sound(one)) for one in part] for part in (material.learned, material.held_out)
+    )
+    assert all(new.foreseen([kind.analyse(0.5 * sound) for sound in learned]))  # at any level
+    assert not any(new.foreseen([kind.analyse(sound) for sound in held_out]))  # these say what is ordinary
+    noise = np.random.default_rng(0).standard_normal(4000).astype(np.float32)
+    some = [kind.analyse(sound) for sound in (learned[1], noise, learned[0][:700])]
+    assert new.foreseen(some) == [True, False, True]
+    raw = novelty.Novelty(opened)  # its frames are no spectra: sound is made of them in no time
+    assert raw.foreseen([opened.cutting.kind.analyse(learned[0])]) == [False]
+
+
+@pytest.mark.parametrize("foreseen", [False, True])
+def test_where_nothing_new_comes_it_is_given_up_and_told(
+    placed: OpenFrames, monkeypatch: pytest.MonkeyPatch, foreseen: bool
+) -> None:
     attempts: list[int] = []
 
     def all_copies(self: novelty.Novelty, sounds: list[np.ndarray]) -> list[bool]:
@@ -290,11 +340,17 @@ def test_where_nothing_new_comes_it_is_given_up_and_told(placed: OpenFrames, mon
         return [True] * len(sounds)
 
     monkeypatch.setattr(novelty.Novelty, "copies", all_copies)
+    if foreseen:
+        monkeypatch.setattr(novelty.Novelty, "foreseen", all_copies)
+    else:
+        monkeypatch.setattr(novelty.Novelty, "foreseen", lambda self, sounds: [False] * len(sounds))
     told: list[str] = []
     wanted = frame_sampling.request(placed, SampleSettings(count=2, redraw=0))
     kept = frame_sampling.best(placed, wanted, lambda samples: None, told.append)
-    assert attempts == [2] * (1 + novelty.TRIES)
+    searched = [count for count in attempts if count]  # of no sound there is nothing to search for
+    assert searched == [2] * (1 + novelty.TRIES)
     assert all(novelty.COPY in one.faults for one in kept)
+    assert all(np.abs(one.sound).max(initial=0.0) > 0 for one in kept)  # the last attempt is there to be heard
     assert "2 of 2 are still nearer" in told[-1]
     assert "--novel never" in told[-1]
 

@@ -232,3 +232,14 @@ def test_a_silent_prompt_and_a_taken_place_are_refused(opened: OpenGenerator, tm
         sampling.sample(opened, PLAIN, quiet)
     with pytest.raises(SettingsError, match="one sound"):
         sampling.stream(opened, replace(PLAIN, count=2), io.BytesIO())
+
+
+def test_several_sounds_go_into_a_folder_that_is_made_where_the_name_has_no_suffix(tmp_path: Path) -> None:
+    assert sampling.places(tmp_path / "new.wav", 2) == [tmp_path / "new-01.wav", tmp_path / "new-02.wav"]
+    assert not (tmp_path / "new").exists()
+    assert sampling.places(tmp_path / "new", 2) == [tmp_path / "new" / "01.wav", tmp_path / "new" / "02.wav"]
+    assert (tmp_path / "new").is_dir()
+    assert sampling.places(tmp_path / "new", 1) == [tmp_path / "new" / "01.wav"]
+    assert sampling.places(tmp_path / "one", 1) == [tmp_path / "one"]  # refused by the writer: no format
+    assert sampling.places(tmp_path / "nowhere" / "new", 2)[0].parent == tmp_path / "nowhere"
+    assert not (tmp_path / "nowhere").exists()

@@ -13,7 +13,7 @@ Frames are ``(frames, size)`` float32. The way back goes block by block: a `Synt
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -78,6 +78,19 @@ class FrameKind(Protocol):
 
     def synthesiser(self) -> Synthesiser:
         """A new one, at the beginning of a sound."""
+        ...
+
+
+@runtime_checkable
+class PhasedKind(FrameKind, Protocol):
+    """A kind whose frames are magnitudes without phases, which have to be found for them to become sound."""
+
+    @property
+    def n_fft(self) -> int:
+        """Samples of a spectrum."""
+
+    def magnitudes(self, frames: FloatArray) -> FloatArray:
+        """The magnitudes ``(bins, frames)`` of `wavewright.audio.spectra.stft` that these frames tell of."""
         ...
 
 
@@ -283,8 +296,10 @@ class LevelFrames:
 
     def magnitudes(self, frames: FloatArray) -> FloatArray:
         """Magnitudes ``(bins, frames)`` of these levels; what lies at the floor is silence."""
-        loud = np.exp(np.minimum(frames, 2.0).astype(np.float64))  # a generator gone astray shall not overflow
-        return np.asarray(np.where(frames > np.log(QUIETEST) + 0.1, loud / self._scale, 0.0).T, np.float32)
+        loud = np.exp(np.minimum(frames, np.float32(2.0)))  # a generator gone astray shall not overflow
+        loud *= np.float32(1 / self._scale)
+        loud[frames <= np.log(QUIETEST) + 0.1] = 0.0
+        return np.asarray(loud, np.float32).T
 
     def synthesiser(self) -> Synthesiser:
         return _Phased(self.hop, _FINE, self.magnitudes)
@@ -341,15 +356,16 @@ class CepstrumFrames:
     overlap = _OVERLAP // 2
 
     def __init__(self, mel: MelFrames, coefficients: int) -> None:
-        self.mel, self.hop, self.size = mel, mel.hop, coefficients
+        self.mel, self.hop, self.size, self.n_fft = mel, mel.hop, coefficients, mel.n_fft
 
     def analyse(self, x: FloatArray) -> FloatArray:
         return np.asarray(dct(self.mel.analyse(x), axis=1, norm="ortho")[:, : self.size], np.float32)
 
     def synthesiser(self) -> Synthesiser:
-        return _Phased(self.hop, _OVERLAP, self._magnitudes)
+        return _Phased(self.hop, _OVERLAP, self.magnitudes)
 
-    def _magnitudes(self, frames: FloatArray) -> FloatArray:
+    def magnitudes(self, frames: FloatArray) -> FloatArray:
+        """As those of `MelFrames`, of the levels that these coefficients tell of."""
         levels = idct(np.pad(frames, ((0, 0), (0, self.mel.size - self.size))), axis=1, norm="ortho")
         return self.mel.magnitudes(np.asarray(levels, np.float32))
 

@@ -4,7 +4,9 @@ A new one lies between those of neighbours (Chawla, Bowyer, Hall and Kegelmeyer,
 heard something alike: points of a normal distribution would mostly lie where there is no sound at all. The sounds
 learned take turns, for a few new ones drawn freely would leave many of their kinds out: in an order of which any first
 part is like the whole (Chen, Welling and Smola, "Super-samples from kernel herding", 2010). Which of a sound's versions
-a new one begins from is left to chance.
+a new one begins from is left to chance. Neighbours of one of a dozen sounds are its own versions, and what lies between
+these is that sound again: a new one that shall be another goes some of the way to any other sound, the further, the
+more often it was not.
 
 A loop has a character for each of its beats. A new loop is played like a version of a learned one, on the way to
 another, and each of its beats is one of the beats that lie at its place in some bar of these.
@@ -44,9 +46,18 @@ class Learned:
     labels: tuple[str | None, ...]
     _orders: dict[tuple[bytes, int], Indices] = field(default_factory=dict, repr=False, compare=False)
 
-    def between(self, turn: int, dice: np.random.Generator, *, label: str | None = None, seed: int = 0) -> FloatArray:
+    def between(
+        self,
+        turn: int,
+        dice: np.random.Generator,
+        *,
+        label: str | None = None,
+        seed: int = 0,
+        reach: float | None = None,
+    ) -> FloatArray:
         """A new character ``(n,)`` of a whole sound, on the way from the sound whose ``turn`` it is to a neighbour; of
-        class ``label`` where one is asked for.
+        class ``label`` where one is asked for. With a ``reach`` it is on the way to a version of any other sound, and
+        no further from its own than this share of that way.
 
         >>> known = Learned(np.float32([[0.0], [1.0]]), np.arange(2), np.arange(2), np.full(2, WHOLE), (None, None))
         >>> bool(0 <= known.between(0, np.random.default_rng(0))[0] <= 1)
@@ -55,10 +66,13 @@ class Learned:
         if not self.numbers.size:
             return np.zeros(self.numbers.shape[1], np.float32)
         allowed = self._of(label)
-        rows = np.flatnonzero(self.homes == self._home(turn, allowed, seed))
-        one = int(dice.choice(rows))
-        other, share = self._neighbour(self.numbers, one, np.flatnonzero(np.isin(self.homes, allowed)), dice)
-        return self._way(one, other, share)
+        home = self._home(turn, allowed, seed)
+        one = int(dice.choice(np.flatnonzero(self.homes == home)))
+        others = allowed[allowed != home]
+        away = reach is not None and len(others) > 0
+        among = np.isin(self.homes, dice.choice(others) if away else allowed)
+        other, share = self._neighbour(self.numbers, one, np.flatnonzero(among), dice)
+        return self._way(one, other, share * reach if away and reach is not None else share)
 
     def loop(
         self,

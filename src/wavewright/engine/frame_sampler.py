@@ -11,11 +11,12 @@ grows in step with the sound:
 - ``trimmed``: everything, until that is ``2 · reach`` frames; then the network forgets, hears the last ``reach`` again,
   and goes on.
 
-A network that hears no frames needs not wait for them: what it says of the next `AHEAD` is worked out at once.
+A network that hears no frames needs not wait for them: any number of the next ones are drawn together.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,9 +37,6 @@ LEAST_OVER = 0.05
 Told = Callable[[int, int], FloatArray]
 """Controls ``(sounds, count, controls)`` of the ``count`` frames from the first one on."""
 
-AHEAD = 64
-"""Frames."""
-
 LARGEST = 64.0
 """Times the level that a frame was told against, beyond which a network has gone astray; frames are held there."""
 
@@ -53,12 +51,13 @@ class Memory:
 
 @dataclass(frozen=True)
 class Dice:
-    """Random numbers of one frame of every sound: ``uniform`` ``(sounds, draws + 1)`` in [0, 1), ``normal``
-    ``(sounds, numbers)``, and ``noise`` ``(sounds, features)`` to fill what components leave."""
+    """Random numbers of the next ``n`` frames of every sound: ``uniform`` ``(sounds, n, draws + 1)`` in [0, 1),
+    ``normal`` ``(sounds, n, numbers)``, and ``noise`` ``(sounds, n, features)`` to fill what components leave, if that
+    is filled with noise."""
 
     uniform: FloatArray
     normal: FloatArray
-    noise: FloatArray
+    noise: FloatArray | None = None
 
 
 class FrameSampler:
@@ -83,46 +82,69 @@ class FrameSampler:
         self._younger = self._step_of.start(sounds)  # of a sliding memory
         self._inputs: list[FloatArray] = []  # the last ones, of a trimmed memory
         self._heard = 0  # frames that the state has heard
-        self._ahead: list[FloatArray] = []  # what is said of the frames to come, of a network that hears none
         told = network.config.heard * network.config.numbers
         paths = [network.dense_in.weight[:, :told]]
         paths += [network.straight.weight] if isinstance(network, FrameMixture) else []
-        self._deaf = not cutting.gain.adaptive and not any(bool(path.any()) for path in paths)
+        deaf = not cutting.gain.adaptive and not any(bool(path.any()) for path in paths)
+        self.together = deaf and memory.policy == "growing"
+        """Whether many frames can be drawn at once; otherwise each waits for the one before it."""
 
     def begin_between(self, others: Sequence[FrameSampler]) -> None:
         """Go on from the mean of what others remember, and of what they heard last."""
         self._state = _mean([one._state for one in others])
         self._younger = _mean([one._younger for one in others])
-        self._ahead = []
         self._before = np.mean([one._before for one in others], axis=0, dtype=np.float32)
         self._gains = np.mean([one._gains for one in others], axis=0)
         self._heard, self.at = others[0]._heard, others[0].at
 
     def listen(self, frames: FloatArray) -> None:
         """Hear ``frames`` ``(sounds, n, features)`` as if they had been drawn."""
-        for frame in frames.transpose(1, 0, 2):
+        for at in range(frames.shape[1]):
             self._step()
-            self._after(frame)
+            self._after(frames[:, at : at + 1])
 
     @torch.inference_mode()
-    def draw(self, dice: Dice, temperature: float, *, denormalise: bool = True) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """The next frame of each sound ``(sounds, features)``, and whether a sound is over before it."""
-        network, cutting = self.network, self.cutting
-        described, ending = network.told(torch.from_numpy(self._step()))
-        uniform = torch.from_numpy(dice.uniform)
-        numbers = network.distribution.draw(described, uniform[:, 1:], torch.from_numpy(dice.normal), temperature)
-        over = torch.sigmoid(ending).numpy()
-        held = np.clip(numbers.numpy(), -LARGEST, LARGEST)
-        gains = self._gains[:, None].astype(np.float32)
-        self._after(cutting.scaling.frames(held, dice.noise) * gains)
-        bare = None if denormalise else cutting.scaling.frames(held, dice.noise, denormalise=False) * gains
-        frame = self._before[0] if bare is None else bare
-        return frame, (dice.uniform[:, 0] < over) & (over > LEAST_OVER)
+    def draw(
+        self, dice: Dice, temperatures: NDArray[np.floating], *, denormalise: bool = True
+    ) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """The next ``n`` frames of each sound ``(sounds, n, features)``, at ``temperatures`` ``(n,)``, and whether the
+        sound is over before each ``(sounds, n)``.
+
+        Raises:
+            ValueError: more than one frame of a network that hears what was drawn (`together`).
+        """
+        cutting, count = self.cutting, len(temperatures)
+        if count > 1 and not self.together:
+            raise ValueError(f"{count} frames at once: this network hears each before it says the next, draw one")
+        said = self._said(count) if self.together else self._step()[:, np.newaxis]  # (sounds, n, channels)
+        numbers, over = self._numbers(said, dice, temperatures)
+        gains = self._gains[:, None, None].astype(np.float32)
+        frames = cutting.scaling.frames(numbers, dice.noise) * gains
+        self._after(frames)
+        if not denormalise:
+            frames = cutting.scaling.frames(numbers, dice.noise, denormalise=False) * gains
+        return frames, (dice.uniform[..., 0] < over) & (over > LEAST_OVER)
+
+    def _numbers(
+        self, said: FloatArray, dice: Dice, temperatures: NDArray[np.floating]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Numbers ``(sounds, n, numbers)`` drawn from what is ``said`` ``(sounds, n, channels)``, and the probabilities
+        of being over ``(sounds, n)``."""
+        network = self.network
+        numbers = np.empty((*said.shape[:2], network.config.numbers), np.float32)
+        over = np.empty(said.shape[:2], np.float32)
+        for temperature, places in itertools.groupby(range(len(temperatures)), lambda at: float(temperatures[at])):
+            part = [*places]
+            run = slice(part[0], part[-1] + 1)  # frames on end of one temperature
+            described, ending = network.told(_rows(said[:, run]))
+            uniform, normal = _rows(dice.uniform[:, run, 1:]), _rows(dice.normal[:, run])
+            drawn = network.distribution.draw(described, uniform, normal, temperature)
+            numbers[:, run] = drawn.numpy().reshape(len(said), len(part), -1)
+            over[:, run] = torch.sigmoid(ending).numpy().reshape(len(said), len(part))
+        return np.clip(numbers, -LARGEST, LARGEST), over
 
     def _step(self) -> FloatArray:
         """What the network says of the next frame: ``(sounds, channels)``."""
-        if self._deaf and self.memory.policy == "growing":
-            return self._said_ahead()
         gains = self._gains.astype(np.float32)
         x = np.concatenate(
             [self.cutting.inputs(self._before, gains), self.controls(self.at, 1)[:, 0]], axis=1, dtype=np.float32
@@ -146,33 +168,33 @@ class FrameSampler:
         self._heard += 1
         return y
 
-    @torch.inference_mode()
-    def _said_ahead(self) -> FloatArray:
-        """`_step` of a network that hears nothing: of several frames at once."""
-        if not self._ahead:
-            controls = self.controls(self.at, AHEAD)  # (sounds, AHEAD, controls)
-            heard = self.network.in_channels - controls.shape[2] - 1
-            gain = self.cutting.gain.told(self._gains.astype(np.float32))  # one, and stays so
-            x = np.concatenate(
-                [
-                    np.zeros((self.sounds, AHEAD, heard), np.float32),
-                    np.repeat(gain[:, None, None], AHEAD, axis=1),
-                    controls,
-                ],
-                axis=2,
-                dtype=np.float32,
-            )
-            state = tuple(torch.from_numpy(part) for part in self._state)
-            y, after = self.network(torch.from_numpy(x.transpose(0, 2, 1)), state)
-            self._state = after[0].numpy().copy(), after[1].numpy().copy()
-            self._ahead = list(y.numpy().transpose(2, 0, 1))[::-1]
-        return np.ascontiguousarray(self._ahead.pop())
+    def _said(self, count: int) -> FloatArray:
+        """What a network that hears nothing says of the next ``count`` frames: ``(sounds, count, channels)``."""
+        controls = self.controls(self.at, count)  # (sounds, count, controls)
+        heard = self.network.in_channels - controls.shape[2] - 1
+        gain = self.cutting.gain.told(self._gains.astype(np.float32))  # one, and stays so
+        parts = (np.zeros((self.sounds, count, heard), np.float32), np.repeat(gain[:, None, None], count, axis=1))
+        x = np.concatenate([*parts, controls], axis=2, dtype=np.float32)
+        # a single row would be multiplied by other code than several are, and rounded otherwise: it goes in twice
+        rows = np.arange(max(2, self.sounds)) % self.sounds
+        state = tuple(torch.from_numpy(part[rows]) for part in self._state)
+        y, after = self.network(torch.from_numpy(x[rows].transpose(0, 2, 1)), state)
+        self._state = after[0].numpy()[: self.sounds].copy(), after[1].numpy()[: self.sounds].copy()
+        return np.asarray(y.numpy()[: self.sounds].transpose(0, 2, 1))
 
-    def _after(self, frame: FloatArray) -> None:
-        levels = np.sqrt(np.mean(np.square(frame, dtype=np.float64), axis=1))
-        self._gains = self.cutting.gain.after(self._gains, levels)
-        self._before = np.concatenate([frame[np.newaxis], self._before[:-1]])
-        self.at += 1
+    def _after(self, frames: FloatArray) -> None:
+        """``frames`` ``(sounds, n, features)`` have been heard or drawn."""
+        if self.cutting.gain.adaptive:
+            for levels in np.sqrt(np.mean(np.square(frames, dtype=np.float64), axis=2)).T:
+                self._gains = self.cutting.gain.after(self._gains, levels)
+        latest = frames[:, ::-1][:, : self.cutting.heard].transpose(1, 0, 2)
+        self._before = np.concatenate([latest, self._before])[: self.cutting.heard]
+        self.at += frames.shape[1]
+
+
+def _rows(x: FloatArray) -> torch.Tensor:
+    """``(sounds, n, …)`` as rows ``(sounds · n, …)``, the frames of a sound one after the other."""
+    return torch.from_numpy(np.ascontiguousarray(x).reshape(-1, x.shape[2]))
 
 
 def _mean(minds: Sequence[Minds]) -> Minds:

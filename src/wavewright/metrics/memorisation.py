@@ -29,7 +29,8 @@ from scipy.fft import irfft, rfft
 from scipy.signal import firwin, upfirdn
 
 from wavewright.audio.recording import FloatArray
-from wavewright.metrics.logmel import BANDS, hop_of, log_mel
+from wavewright.metrics.excerpts import LOUD, nearest_excerpts, padded, starts_of_windows
+from wavewright.metrics.logmel import hop_of, log_mel
 
 Float32Array = NDArray[np.float32]
 _Found = tuple[list[float], list[int], list[int]]  # for each window: how like, which training sound, from which sample
@@ -37,7 +38,6 @@ _Found = tuple[list[float], list[int], list[int]]  # for each window: how like, 
 _FFT = 1 << 14
 _TOGETHER = 512  # windows searched for in one pass: their transforms take 32 MB
 _BATCH = 8  # of them, transformed back at once: small enough for a processor's cache
-_LOUD = 10 ** (-40 / 20)  # a window this far below the loudest of its sound is not looked at
 _QUIET = 1e-4  # RMS below which an excerpt is silence and like nothing
 _SEARCH_RATE = 8000
 _FEW = 60.0  # seconds of training sound whose spectra are kept from search to search: a megabyte
@@ -137,10 +137,9 @@ class Copies:
 
     def _windows(self, sound: FloatArray) -> list[int]:
         """Where the windows of a sound begin that are loud enough to be looked at."""
-        last = max(0, sound.size - self.length)
-        starts = sorted({*range(0, last, max(1, self.length // 4)), last})
+        starts = starts_of_windows(sound.size, self.length)
         levels = [_deviation(sound[at : at + self.length]) for at in starts]
-        least = max(_QUIET, _LOUD * max(levels))
+        least = max(_QUIET, LOUD * max(levels))
         return [at for at, level in zip(starts, levels, strict=True) if level >= least]
 
     def _by_wave(self, windows: Sequence[FloatArray]) -> _Found:
@@ -217,31 +216,18 @@ class Copies:
             places = [at for _, at in group]
             low = max(0, places[0] // hop - margin) * hop
             near = np.asarray(sounds[number][low : places[-1] + self.length + margin * hop])
-            spectra = _at_least(log_mel(near, self._rate), self._frames)
+            spectra = padded(log_mel(near, self._rate), self._frames)
             for at in places:
                 first = min(round((at - low) / hop), spectra.shape[1] - self._frames)
                 found.append(spectra[:, first : first + self._frames])
         return found
 
-    def _by_spectrum(self, asked: Sequence[Float32Array]) -> _Found:
+    def _by_spectrum(self, windows: Sequence[Float32Array]) -> _Found:
         """The least log-mel distance of each of the windows' spectra ``(bands, frames)`` from any excerpt."""
-        frames, cells = self._frames, BANDS * self._frames
-        windows = np.stack([spectra.ravel() for spectra in asked])
-        windows -= windows.mean(axis=1, keepdims=True)
-        energy = np.einsum("ij,ij->i", windows, windows, dtype=np.float64)
-        best = np.full(len(windows), np.inf)
-        owners, starts = np.zeros((2, len(windows)), np.int64)
-        for number, start, spectra in self._parts_spectra():
-            excerpts = sliding_window_view(spectra, frames, axis=1)  # (bands, excerpts, frames), a view
-            flat = np.ascontiguousarray(excerpts.transpose(0, 2, 1)).reshape(cells, -1)
-            own = np.einsum("ij,ij->j", flat, flat, dtype=np.float64) - flat.sum(axis=0, dtype=np.float64) ** 2 / cells
-            squares = energy[:, None] + own - 2 * (windows @ flat)  # (windows, excerpts)
-            nearest = squares.argmin(axis=1)
-            least = squares[np.arange(len(windows)), nearest]
-            better = np.flatnonzero(least < best)
-            best[better], owners[better] = least[better], number
-            starts[better] = start + nearest[better] * hop_of(self._rate)
-        return np.sqrt(np.maximum(best, 0.0) / cells).tolist(), owners.tolist(), starts.tolist()
+        hop = hop_of(self._rate)
+        parts = ((number, start // hop, spectra) for number, start, spectra in self._parts_spectra())
+        distances, owners, places = nearest_excerpts(windows, parts)
+        return distances.tolist(), owners.tolist(), (places * hop).tolist()
 
     def _parts_spectra(self) -> Iterator[tuple[int, int, Float32Array]]:
         """``(sound, start, spectra)`` of `_parts`; kept for the next search where there are few of them."""
@@ -250,7 +236,7 @@ class Copies:
             return
         kept = []
         for number, start, part in self._parts():
-            spectra = _at_least(log_mel(part, self._rate), self._frames)
+            spectra = padded(log_mel(part, self._rate), self._frames)
             if self._few:
                 kept.append((number, start, spectra))
             yield number, start, spectra
@@ -296,8 +282,3 @@ def _running(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     """Sums of ``length`` values on end, ``(time - length + 1,)``."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     return np.asarray(total[length:] - total[:-length])
-
-
-def _at_least(spectra: FloatArray, frames: int) -> FloatArray:
-    missing = max(0, frames - spectra.shape[1])
-    return np.pad(spectra, ((0, 0), (0, missing)), constant_values=spectra.min(initial=0.0)) if missing else spectra

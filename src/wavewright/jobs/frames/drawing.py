@@ -1,13 +1,15 @@
-"""Drawing from a network that goes frame by frame: many sounds side by side, block after block.
+"""Drawing from a network that goes frame by frame: the frames of many sounds side by side, block after block.
 
 Each sound has random numbers of its own, a function of (seed, number, attempt): the same seed gives the same sound,
-however many are drawn with it.
+however many are drawn with it. `wavewright.jobs.frames.sounding` makes sound of the frames.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +18,6 @@ from wavewright.audio.recording import FloatArray
 from wavewright.data.character import Character
 from wavewright.data.frame_chance import Chance, told_of_beat
 from wavewright.data.frame_controls import Beat, FrameControls
-from wavewright.data.frame_kinds import Synthesiser
 from wavewright.data.frames import Cutting, count_of
 from wavewright.data.new_characters import Learned, places_of
 from wavewright.engine.frame_sampler import Dice, FrameSampler, Memory
@@ -24,13 +25,27 @@ from wavewright.jobs.frames.settings import FrameSampleSettings
 from wavewright.nets.frame_generator import FrameGenerator
 
 BLOCK = 64
-"""Frames between two looks at the progress."""
+"""Frames that are drawn between two looks at what has become of them."""
 
-PATIENCE = 2
+PATIENCE = 8
 """Attempts after which it is the turn of another learned sound."""
+
+REACH = 1 / 8
+"""Share of the way to another sound that the first attempt at a sound goes at most where copies are drawn again, and by
+which each further one may go further."""
 
 SHORTEST = 2
 """Frames before which no sound is over."""
+
+
+class Purpose(IntEnum):
+    """What random numbers are for."""
+
+    CHARACTER = 0
+    UNIFORM = 1
+    NORMAL = 2
+    NOISE = 3
+    CHANCE = 4
 
 
 @dataclass(frozen=True)
@@ -73,11 +88,15 @@ class FrameDrawing:
     """Tells how long a new sound is; None where it is the network that says when it is over."""
     chance: Chance | None = None
     """What hangs together from frame to frame of what is drawn; every frame is drawn for itself where None."""
+    searched: bool = False
+    """Whether what is drawn is searched for among what was learned, and copies of that are drawn again."""
     asked: FrameSampleSettings = field(default_factory=FrameSampleSettings)
+    _characters: dict[tuple[int, int], FloatArray] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def dice(self, sound: tuple[int, ...]) -> np.random.Generator:
-        """The random numbers of a (number, attempt), and of what else is told apart."""
-        return np.random.default_rng([self.seed, *sound])
+    def dice(self, sound: tuple[int, int], purpose: int) -> np.random.Generator:
+        """The random numbers of a (number, attempt) for one of `Purpose`: how many are drawn for one changes nothing of
+        the others."""
+        return np.random.default_rng([self.seed, *sound, purpose])
 
     def seed_of(self, number: int) -> Seed:
         """What a number begins with."""
@@ -85,24 +104,32 @@ class FrameDrawing:
 
     def controls_of(self, sound: tuple[int, int], frames: int) -> FrameControls:
         """What the network is told of a (number, attempt) of so many ``frames``."""
-        # characters have dice of their own: how many are drawn hangs on the length, and nothing else should
-        (number, attempt), dice = sound, self.dice((*sound, 1))
-        label = self.labels[number % len(self.labels)] if self.labels else None
-        if label is None and self.classes:
-            label = self.classes[number % len(self.classes)]
-        turn = number // max(1, len(set(self.labels) or self.classes)) + attempt // PATIENCE
-        told = np.zeros(0, np.float32)
-        if self.likeness is not None:
-            told = self.likeness
-        elif self.learned is not None and self.beat is None:
-            told = self.learned.between(turn, dice, label=label, seed=self.seed)
-        elif self.learned is not None and self.beat is not None:
-            places = places_of(np.unique(self.beat.beats(0, max(1, frames))))
-            told = self.learned.loop(turn, places, dice, label=label, seed=self.seed)
+        label = self._label_of(sound[0])
+        told = self._character_of(sound, label, frames)
         length = None
         if self.character is not None:
             length = self.character.seconds_of(told) * self.rate / self.cutting.kind.hop
         return FrameControls.of(label, self.classes, told, self.age, self.beat, length)
+
+    def _label_of(self, number: int) -> str | None:
+        label = self.labels[number % len(self.labels)] if self.labels else None
+        return self.classes[number % len(self.classes)] if label is None and self.classes else label
+
+    def _character_of(self, sound: tuple[int, int], label: str | None, frames: int) -> FloatArray:
+        """The character ``(numbers,)`` of a (number, attempt), or those of its beats ``(beats, numbers)``."""
+        if self.likeness is not None or self.learned is None:
+            return np.zeros(0, np.float32) if self.likeness is None else self.likeness
+        if sound in self._characters:
+            return self._characters[sound]
+        (number, attempt), dice = sound, self.dice(sound, Purpose.CHARACTER)
+        turn = number // max(1, len(set(self.labels) or self.classes)) + attempt // PATIENCE
+        if self.beat is not None:
+            places = places_of(np.unique(self.beat.beats(0, max(1, frames))))
+            return self.learned.loop(turn, places, dice, label=label, seed=self.seed)
+        reach = REACH * (attempt % PATIENCE + 1) if self.searched else None
+        found = self.learned.between(turn, dice, label=label, seed=self.seed, reach=reach)
+        self._characters[sound] = found  # asked for when sounds are put in order, and when they are drawn
+        return found
 
     @property
     def memory(self) -> Memory:
@@ -115,95 +142,65 @@ class FrameDrawing:
         return float(np.interp(frame * self.cutting.kind.hop / self.rate, seconds, values))
 
 
-@dataclass(frozen=True)
-class Made:
-    """A new sound ``(time,)`` and the second at which the network said that it was over; None where it did not."""
-
-    sound: FloatArray
-    over: float | None
-
-
-def drawn_sounds(drawing: FrameDrawing, samples: int, sounds: Sequence[tuple[int, int]]) -> list[Made]:
-    """``samples`` of each (number, attempt), silent behind their ends."""
-    blocks = Blocks(drawing, samples, sounds)
-    whole = np.concatenate(list(blocks), axis=1)
-    return [
-        Made(sound, None if over < 0 else float(over) * drawing.cutting.kind.hop / drawing.rate)
-        for sound, over in zip(whole, blocks.over.tolist(), strict=True)
-    ]
-
-
-class Blocks:
-    """New sound ``(sounds, n)`` block after block: ``samples`` of each (number, attempt)."""
+class FrameBlocks:
+    """The frames ``(sounds, n, features)`` of each (number, attempt), block after block, silent behind their ends: as
+    many as ``samples`` of sound need, and before them those that were only heard."""
 
     def __init__(self, drawing: FrameDrawing, samples: int, sounds: Sequence[tuple[int, int]]) -> None:
-        self.drawing, self.samples = drawing, samples
-        self._dice = [drawing.dice(sound) for sound in sounds]
-        frames = count_of(drawing.cutting.kind, samples) + max(
-            (len(one) for seed in drawing.seeds for one in seed.frames), default=0
-        )
-        self._controls = [drawing.controls_of(sound, frames) for sound in sounds]
+        self.drawing, kind = drawing, drawing.cutting.kind
+        longest = max((len(one) for seed in drawing.seeds for one in seed.frames), default=0)
+        self._controls = [drawing.controls_of(sound, count_of(kind, samples) + longest) for sound in sounds]
         self._seeds = [drawing.seed_of(number) for number, _ in sounds]
+        self._sounds, self._dice = list(sounds), dict[Purpose, list[np.random.Generator]]()
         # a sound's last frame, where frames are centred on their samples, lies at its end already
-        self._late = 1 if drawing.cutting.kind.overlap > 1 else 0
+        self._late = 1 if kind.overlap > 1 else 0
         self._beat: int | None = None
-        self._drawn = np.zeros(len(sounds), np.int64)
-        self._finished = np.zeros(len(sounds), np.bool_)
-        self._ready = [np.zeros(0, np.float32) for _ in sounds]
-        self._total = self._shift = 0  # frames in all, and of them those that were only heard
+        self._drawn = np.zeros(len(sounds), np.int64)  # whose chance each takes
         self.over = np.full(len(sounds), -1)
         """The frame before which each sound was over; −1 where it goes on."""
+        self._sampler = FrameSampler(drawing.network, drawing.cutting, len(sounds), self._told, drawing.memory)
+        self._heard = self._begin(self._sampler)  # (sounds, n, features), of which the new sound is the continuation
+        self.only_heard: int = self._heard.shape[1] - self._seeds[0].kept
+        """Frames before the first one of the new sound."""
+        self.total = self.only_heard + count_of(kind, samples)
+        """Frames in all."""
 
     def __iter__(self) -> Iterator[FloatArray]:
-        drawing, kind = self.drawing, self.drawing.cutting.kind
-        sampler = FrameSampler(drawing.network, drawing.cutting, len(self._dice), self._told, drawing.memory)
-        synthesisers = [kind.synthesiser() for _ in self._dice]
-        heard = self._begin(sampler)  # (sounds, n, features), of which the new sound is the continuation
-        kept = self._seeds[0].kept
-        skip = max(0, heard.shape[1] - kept - kind.overlap) * kind.hop  # samples of what was only heard
-        self._shift = heard.shape[1] - kept
-        total = self._total = heard.shape[1] + count_of(kind, self.samples) - kept
-        done, at, frames = 0, heard.shape[1], heard
-        while done < self.samples:
-            new = [frames] if frames.shape[1] else []
-            for _ in range(min(BLOCK, total - at)):
-                new.append(self._frame(sampler, at - heard.shape[1] + kept)[:, np.newaxis])
-                at += 1
-                if (self.over >= 0).all() and at >= self._needed(int(self.over.max())):
+        at = self._heard.shape[1]
+        if at:
+            yield self._heard
+        while at < self.total and not ((self.over >= 0).all() and at >= self.needed(int(self.over.max()))):
+            block = []
+            stop = min(at + BLOCK, self.total)
+            while at < stop:
+                count = min(stop - at, self._left()) if self._sampler.together else 1
+                block.append(self._frames(at - self.only_heard, count))
+                at += count
+                if (self.over >= 0).all() and at >= self.needed(int(self.over.max())):
                     break  # the rest is silence
-            block = np.concatenate(new, axis=1)
-            frames = block[:, :0]
-            self._push(synthesisers, block, at)
-            lengths = np.array([len(part) for part in self._ready])
-            if self._finished.all() and not lengths.any():
-                yield np.zeros((len(block), self.samples - done), np.float32)
-                return
-            # what is over may lie ready as a whole while the others come late by what their frames overlap
-            count = int(lengths.max() if self._finished.all() else lengths[~self._finished].min())
-            made = np.stack([np.pad(part[:count], (0, max(0, count - len(part)))) for part in self._ready])
-            self._ready = [part[count:] for part in self._ready]
-            dropped = min(skip, made.shape[1])
-            skip, made = skip - dropped, made[:, dropped:][:, : self.samples - done]
-            if at >= total and done + made.shape[1] < self.samples:
-                made = np.pad(made, ((0, 0), (0, self.samples - done - made.shape[1])))
-            self._end(made, done)
-            done += made.shape[1]
-            if made.shape[1]:
-                yield made
+            yield block[0] if len(block) == 1 else np.concatenate(block, axis=1)
 
-    def _push(self, synthesisers: list[Synthesiser], block: FloatArray, at: int) -> None:
-        """Make sound of a ``block`` ``(sounds, n, features)`` that ends before frame ``at``, of each sound that is not
-        over yet and of no more of its frames than are heard."""
-        for row in np.flatnonzero(~self._finished).tolist():
-            over, begun = int(self.over[row]), at - block.shape[1]
-            count = block.shape[1] if over < 0 else min(block.shape[1], max(0, self._needed(over) - begun))
-            self._finished[row] = at >= self._total or (over >= 0 and at >= self._needed(over))
-            part = synthesisers[row].push(block[row, :count], last=bool(self._finished[row]))
-            self._ready[row] = np.concatenate([self._ready[row], part])
+    def needed(self, over: int) -> int:
+        """How many frames, those only heard among them, are heard at least in part of a sound that is over before frame
+        ``over``."""
+        return over + self.drawing.cutting.kind.overlap + 1 + self.only_heard
 
-    def _needed(self, over: int) -> int:
-        """How many frames are heard, at least in part, of a sound that is over before frame ``over``."""
-        return over + self.drawing.cutting.kind.overlap + 1 + self._shift
+    def of_sound(self, row: int, frames: FloatArray) -> FloatArray:
+        """Of all ``frames`` ``(n, features)`` of a sound those that are its own, up to its end."""
+        over = int(self.over[row])
+        return frames[self.only_heard : self.only_heard + over + 1 if over >= 0 else None]
+
+    def _left(self) -> int:
+        """Frames, one at least, until all sounds are over and have died away, where that is known before."""
+        lengths = [controls.length for controls in self._controls]
+        if self.drawing.character is None or not self._ending or None in lengths:
+            return BLOCK
+        last = max(length for length in lengths if length is not None)
+        return max(1, math.ceil(last) + self.drawing.cutting.kind.overlap + 2 - self._sampler.at)
+
+    @property
+    def _ending(self) -> bool:
+        return self.drawing.ends and not self.drawing.asked.past_end
 
     def _told(self, first: int, count: int) -> FloatArray:
         return np.stack([one.signal(first, count).T for one in self._controls])
@@ -227,49 +224,59 @@ class Blocks:
         sampler.begin_between(minds)
         return np.zeros((len(self._seeds), 0, features), np.float32)
 
-    def _frame(self, sampler: FrameSampler, number: int) -> FloatArray:
-        """The next frame of each sound ``(sounds, features)``, silence where it is over."""
-        drawing, config = self.drawing, self.drawing.network.config
-        draws = drawing.network.distribution.draws + 1
-        uniform = np.stack([one.random(draws, np.float32) for one in self._dice])
+    def _frames(self, number: int, count: int) -> FloatArray:
+        """The next ``count`` frames of each sound ``(sounds, count, features)`` from its frame ``number`` on, silence
+        where it is over."""
+        drawing, sampler = self.drawing, self._sampler
+        first, numbers = sampler.at, np.arange(number, number + count)
+        uniform = self._rolled(Purpose.UNIFORM, count, drawing.network.distribution.draws + 1)
         if drawing.chance is None:
-            normal = np.stack([one.standard_normal(config.numbers, np.float32) for one in self._dice])
+            normal = self._rolled(Purpose.NORMAL, count, drawing.network.config.numbers)
         else:
-            normal = self._chance(drawing.chance, sampler.at)
-        noise = np.stack([one.standard_normal(config.features, np.float32) for one in self._dice])
-        frame, over = sampler.draw(
-            Dice(uniform, normal, noise), drawing.temperature(number), denormalise=drawing.asked.denormalize
-        )
-        lengths = [controls.length for controls in self._controls]
+            normal = self._chances(drawing.chance, first, count)
+        filled = drawing.cutting.scaling.levels.shape[1] > 0
+        noise = self._rolled(Purpose.NOISE, count, drawing.network.config.features) if filled else None
+        temperatures = np.array([drawing.temperature(at) for at in numbers.tolist()])
+        frames, over = sampler.draw(Dice(uniform, normal, noise), temperatures, denormalise=drawing.asked.denormalize)
         if drawing.character is not None:
-            over = np.array([length is not None and sampler.at - 1 >= length for length in lengths])
-        if drawing.ends and not drawing.asked.past_end and number >= SHORTEST:
-            self.over[over & (self.over < 0)] = number - self._late
-        ended = self.over >= 0
-        return np.where(ended[:, None], self._silence, frame).astype(np.float32)
+            lengths = [controls.length if controls.length is not None else np.inf for controls in self._controls]
+            over = first + np.arange(count) >= np.array(lengths)[:, None]
+        if self._ending:
+            over = over & (numbers >= SHORTEST)
+            ends = over.any(axis=1) & (self.over < 0)
+            self.over[ends] = numbers[over.argmax(axis=1)[ends]] - self._late
+        ended = (self.over[:, None] >= 0) & (numbers - self._late >= self.over[:, None])
+        return np.where(ended[..., None], self._silence, frames).astype(np.float32)
 
-    def _chance(self, chance: Chance, at: int) -> FloatArray:
-        """What is left to chance in a frame of each sound ``(sounds, numbers)``, drawn anew for each beat of a loop."""
-        beat, frame = (0, at) if self.drawing.beat is None else self.drawing.beat.beat_of(at)
-        if beat != self._beat:
-            self._beat = beat
-            if self.drawing.beat is None:
-                told = [controls.told(0, 1)[:, 0] for controls in self._controls]
-            else:
-                told = [told_of_beat(controls, at) for controls in self._controls]
-            self._drawn = np.array([chance.drawn(*both) for both in zip(told, self._dice, strict=True)], np.int64)
-        return chance.at(frame, self._drawn)
+    def _dice_for(self, purpose: Purpose) -> list[np.random.Generator]:
+        if purpose not in self._dice:
+            self._dice[purpose] = [self.drawing.dice(sound, purpose) for sound in self._sounds]
+        return self._dice[purpose]
+
+    def _rolled(self, purpose: Purpose, count: int, numbers: int) -> FloatArray:
+        """Random numbers ``(sounds, count, numbers)``: even ones in [0, 1), or normal ones."""
+        dice = self._dice_for(purpose)
+        if purpose is Purpose.UNIFORM:
+            return np.stack([one.random((count, numbers), np.float32) for one in dice])
+        return np.stack([one.standard_normal((count, numbers), np.float32) for one in dice])
+
+    def _chances(self, chance: Chance, first: int, count: int) -> FloatArray:
+        """What is left to chance in frames ``(sounds, count, numbers)``, drawn anew for each beat of a loop."""
+        found = []
+        for at in range(first, first + count):
+            beat, frame = (0, at) if self.drawing.beat is None else self.drawing.beat.beat_of(at)
+            if beat != self._beat:
+                self._beat = beat
+                if self.drawing.beat is None:
+                    told = [controls.told(0, 1)[:, 0] for controls in self._controls]
+                else:
+                    told = [told_of_beat(controls, at) for controls in self._controls]
+                dice = self._dice_for(Purpose.CHANCE)
+                self._drawn = np.array([chance.drawn(*both) for both in zip(told, dice, strict=True)], np.int64)
+            found.append(chance.at(frame, self._drawn))
+        return np.stack(found, axis=1)
 
     @cached_property
     def _silence(self) -> FloatArray:
         kind = self.drawing.cutting.kind
         return np.asarray(kind.analyse(np.zeros(kind.hop, np.float32))[0])
-
-    def _end(self, made: FloatArray, first: int) -> None:
-        """Fade each sound out over the hop before its end, to zero behind it; in place. ``first``: where ``made``
-        begins."""
-        hop = self.drawing.cutting.kind.hop
-        for row, over in zip(made, self.over.tolist(), strict=True):
-            if over >= 0:
-                places = np.arange(first, first + len(row))
-                row *= np.clip((over * hop - places) / hop, 0, 1).astype(np.float32) ** 2

@@ -46,6 +46,9 @@ SCALES = ("mean", "deviation", "axes", "widths", "levels", "lost")
 LONGER = 1.25
 """Times a prompt that a sound which begins with it lasts at least."""
 
+TOGETHER = 16
+"""Sounds side by side of which is told what a network misses."""
+
 MOST_CHARACTERS = 20_000
 """Sounds, or beats of loops, whose character is kept."""
 
@@ -83,12 +86,14 @@ class FrameMaterial:
         """
         return self.versions.beat_of(self.material.learned[0])
 
-    def controls_of(self, version: Version) -> FrameControls:
-        """What the network is told of a sound."""
+    def controls_of(self, version: Version, characters: FloatArray | None = None) -> FrameControls:
+        """What the network is told of a sound, whose ``characters`` ``(pieces, numbers)`` may be known."""
         found = np.zeros(0, np.float32)
         if self.character is not None:
-            each = [self.character.numbers_of(piece, self.rate) for piece in self.versions.pieces(version)]
-            found = each[0] if version.beat is None else np.stack(each)
+            each = characters
+            if each is None:
+                each = np.stack([self.character.numbers_of(one, self.rate) for one in self.versions.pieces(version)])
+            found = each[0] if version.beat is None else each
         age = self.cutting.kind.hop / self.rate if self.aged else None
         length = len(version.sound) / self.cutting.kind.hop if self.placed else None
         return FrameControls.of(version.source.label, self.classes, found, age, version.beat, length)
@@ -103,13 +108,16 @@ class FrameMaterial:
         heard = material or self.material
         return self.cut([Version(heard.sound(one), one, self.versions.beat_of(one, heard)) for one in sounds])
 
-    def cut(self, versions: Sequence[Version]) -> Frames:
-        """The same of versions."""
+    def cut(self, versions: Sequence[Version], controls: Sequence[FrameControls] | None = None) -> Frames:
+        """The same of versions, of which the network is told ``controls``, where these are known."""
         padded = 0
         if not self.settings.ending:
             padded = count_of(self.cutting.kind, max(sound.length for sound in self.material.learned))
         return Frames(
-            [one.sound for one in versions], self.cutting, [self.controls_of(one) for one in versions], padded
+            [one.sound for one in versions],
+            self.cutting,
+            controls or [self.controls_of(one) for one in versions],
+            padded,
         )
 
     @cached_property
@@ -172,15 +180,31 @@ class FrameMaterial:
         if self.settings.feedback or not isinstance(distribution, GaussianMixture):
             return None
         device = next(network.parameters()).device
-        frames, missed = self.cut(_evenly(self.versions.all, MOST_SOUNDS)), []
-        for number, count in enumerate(frames.counts.tolist()):
-            longest = min(count, MOST_KEPT // (len(frames.counts) * self.cutting.numbers))
-            x, numbers = (torch.from_numpy(part.T[None]).to(device) for part in frames.read(number, 0, longest))
-            described, _ = network.told(network(x)[0])
-            missed.append(np.asarray(distribution.missed(described, numbers)[0].T.cpu(), np.float32))
+        versions = _evenly(self.versions.all, MOST_SOUNDS)
+        kept = self._kept_characters(np.asarray(network.characters.cpu().numpy(), np.float32))
+        frames = self.cut(versions, [self.controls_of(one, kept.get(id(one))) for one in versions])
+        most = MOST_KEPT // (len(frames.counts) * self.cutting.numbers)
+        counts, missed = np.minimum(frames.counts, most), [np.zeros(0, np.float32)] * len(versions)
+        order = np.argsort(counts, kind="stable")
+        for some in np.split(order, range(TOGETHER, len(order), TOGETHER)):  # side by side, of about one length
+            chunk = frames.cut(some, np.zeros_like(some), int(counts[some].max()), np.ones(len(some), np.bool_))
+            described, _ = network.told(network(chunk.x.to(device))[0])
+            apart = distribution.missed(described, chunk.frames.to(device)).transpose(1, 2).cpu().numpy()
+            for row, number in enumerate(some.tolist()):
+                missed[number] = apart[row, : counts[number]]
         if self.beat is not None:
             return Chance.of_beats(missed, list(frames.controls))
         return Chance.of(missed, [controls.told(0, 1)[:, 0] for controls in frames.controls])
+
+    def _kept_characters(self, characters: FloatArray) -> dict[int, FloatArray]:
+        """Of the ``characters`` ``(rows, numbers)`` that a network keeps those of each version, by its id."""
+        found, first = {}, 0
+        for one in self.known:
+            rows = len(self.versions.places(one))
+            if first + rows <= len(characters):
+                found[id(one)] = characters[first : first + rows]
+            first += rows
+        return found
 
     @property
     def facts(self) -> dict[str, Any]:

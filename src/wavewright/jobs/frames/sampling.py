@@ -18,8 +18,9 @@ from wavewright.audio.recording import FloatArray
 from wavewright.audio.resample import resample
 from wavewright.data.frames import cut
 from wavewright.errors import DataError, SettingsError
-from wavewright.jobs.frames.drawing import Blocks, FrameDrawing, Made, Seed, drawn_sounds
+from wavewright.jobs.frames.drawing import FrameDrawing, Seed
 from wavewright.jobs.frames.novelty import COPY, TRIES, Novelty, looked_for
+from wavewright.jobs.frames.sounding import Made, blocks_of, drawn_sounds, drawn_unless
 from wavewright.jobs.frames.task import judge
 from wavewright.jobs.frames.versions import Version
 from wavewright.jobs.generate.generator import OpenFrames
@@ -223,6 +224,7 @@ def best(
     settings, asked = wanted.settings, wanted.settings.frame.novel
     quick = looked_for(opened) and not wanted.drawing.seeds
     novelty = Novelty(opened) if asked == "always" or (asked == "quick" and quick) else None
+    wanted = replace(wanted, drawing=replace(wanted.drawing, searched=novelty is not None))
     found = _draw_all(opened, wanted, novelty, [(number, 0) for number in range(len(wanted.labels))], told)
     left, again = dict.fromkeys(found, settings.redraw), Counter[str]()
     for attempt in itertools.count(1):
@@ -256,13 +258,28 @@ def _draw_all(
         sounds = sorted(sounds, key=lambda sound: wanted.drawing.controls_of(sound, 1).length or 0.0)
     for first in range(0, len(sounds), SIDE_BY_SIDE):
         group = sounds[first : first + SIDE_BY_SIDE]
-        made = drawn_sounds(wanted.drawing, wanted.samples, group)
-        finished = [_finished(opened, wanted, sound, one) for sound, one in zip(group, made, strict=True)]
-        copies = novelty.copies([one.sound for one in finished]) if novelty is not None else [False] * len(group)
+        # of the last attempt at a sound something has to be there to be kept
+        foresee = novelty is not None and all(attempt < TRIES for _, attempt in group)
+        made: Sequence[Made | None]
+        if novelty is not None and foresee:
+            made = drawn_unless(wanted.drawing, wanted.samples, group, novelty.foreseen)
+        else:
+            made = drawn_sounds(wanted.drawing, wanted.samples, group)
+        kept = [(sound, one) for sound, one in zip(group, made, strict=True) if one is not None]
+        finished = [_finished(opened, wanted, sound, one) for sound, one in kept]
+        copies = novelty.copies([one.sound for one in finished]) if novelty is not None else [False] * len(kept)
         for one, copy in zip(finished, copies, strict=True):
             found[one.number] = replace(one, faults=(*one.faults, COPY)) if copy else one
+        for (number, attempt), nothing in zip(group, made, strict=True):
+            if nothing is None:
+                found[number] = _copy(wanted.labels[number], number, attempt)
         told(wanted.samples * len(group))
     return found
+
+
+def _copy(label: str | None, number: int, attempt: int) -> Drawn:
+    """What stands for a sound whose frames told already that it would be a copy."""
+    return Drawn(np.zeros(0, np.float32), label, np.nan, (COPY,), number, attempt + 1, 0)
 
 
 def _finished(opened: OpenFrames, wanted: FrameRequest, sound: tuple[int, int], made: Made) -> Drawn:
@@ -316,8 +333,8 @@ def _one(wanted: FrameRequest, number: int) -> Iterator[FloatArray]:
     if len(wanted.before):
         yield wanted.before
     limiter = Limiter(wanted.drawing.rate)
-    for block in Blocks(wanted.drawing, wanted.samples, [(number, 0)]):
-        yield np.clip(block[0], -1, 1) if wanted.drawing.chance is None else limiter.push(block[0])
+    for block in blocks_of(wanted.drawing, wanted.samples, (number, 0)):
+        yield np.clip(block, -1, 1) if wanted.drawing.chance is None else limiter.push(block)
     if wanted.drawing.chance is not None:
         yield limiter.push(np.zeros(0, np.float32), last=True)
 

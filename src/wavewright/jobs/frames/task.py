@@ -16,8 +16,8 @@ from wavewright.audio.recording import Recording
 from wavewright.data.corpus import Sound
 from wavewright.data.frame_gain import REACH_DB
 from wavewright.data.frames import FrameChunk, Frames
-from wavewright.jobs.frames.drawing import drawn_sounds
 from wavewright.jobs.frames.material import FrameMaterial, new_network, refuse_one_frame
+from wavewright.jobs.frames.sounding import drawn_sounds
 from wavewright.jobs.generate.settings import GenerateSettings
 from wavewright.nets.contract import Network, State
 from wavewright.nets.frame_generator import FrameGenerator

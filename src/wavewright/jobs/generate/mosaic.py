@@ -12,14 +12,13 @@ import numpy as np
 from wavewright.audio import files
 from wavewright.audio.recording import FloatArray
 from wavewright.data.corpus import Corpus, is_store
-from wavewright.data.frame_kinds import FrameKind
 from wavewright.data.grains import Pieces, of_frames, starts_of
 from wavewright.data.mosaic import MosaicIndex, refuse_silent
 from wavewright.data.mosaic_settings import MosaicSettings
 from wavewright.data.store import Store
 from wavewright.errors import RunError
 from wavewright.jobs.frames import sampling as frame_sampling
-from wavewright.jobs.frames.drawing import drawn_sounds
+from wavewright.jobs.frames.drawing import FrameBlocks
 from wavewright.jobs.generate.generator import OpenFrames, open_generator
 from wavewright.jobs.generate.settings import JOB, GenerateSettings, SampleSettings
 from wavewright.jobs.material import kept_material
@@ -106,39 +105,15 @@ def generated(
         )
     files.Writer(output, opened.rate, 1, force=force)  # refuses what cannot be written
     wanted = frame_sampling.request(opened, SampleSettings(seconds=seconds, seed=seed))
-    kind = _Kept(opened.cutting.kind)
-    drawing = replace(wanted.drawing, cutting=replace(opened.cutting, kind=kind))
-    made = drawn_sounds(drawing, wanted.samples, [(0, 0)])[0]
-    over = made.over if wanted.open_end and made.over is not None else None
-    length = wanted.samples if over is None else max(1, round(over * opened.rate))
+    drawn = FrameBlocks(wanted.drawing, wanted.samples, [(0, 0)])
+    frames = [block[0] for block in drawn]  # each (n, coefficients)
+    hop, over = opened.cutting.kind.hop, int(drawn.over[0])
+    length = max(1, over * hop) if wanted.open_end and over >= 0 else wanted.samples
     told = replace(settings or MosaicSettings(), onsets=False, level=False)
     index = MosaicIndex(_sounds(opened.material.corpus), opened.rate, told, opened.cutting.kind)
     starts = starts_of(np.zeros(length, np.float32), opened.rate, index.grain, at_onsets=False)
-    target = of_frames(iter(kind.kept), starts, index.grain, kind.hop, length, np.zeros(len(starts)))
+    target = of_frames(iter(frames), starts, index.grain, hop, length, np.zeros(len(starts)))
     return _laid(index, target, output, force, progress)
-
-
-class _Kept:
-    """A kind of frames that keeps those it is to turn into sound, and gives silence in their place."""
-
-    def __init__(self, kind: FrameKind) -> None:
-        self._kind, self.kept = kind, list[FloatArray]()
-        self.hop, self.size, self.overlap = kind.hop, kind.size, kind.overlap
-        self.linear, self.logarithmic = kind.linear, kind.logarithmic
-        self.weights = kind.weights
-
-    def analyse(self, x: FloatArray) -> FloatArray:
-        """Frames ``(frames, size)`` of a sound ``(time,)``, as of the kind it stands for."""
-        return self._kind.analyse(x)
-
-    def synthesiser(self) -> _Kept:
-        """Itself: what is to become sound comes here."""
-        return self
-
-    def push(self, frames: FloatArray, last: bool = False) -> FloatArray:
-        """Keep ``frames`` ``(frames, size)``; as many hops of silence ``(time,)`` let the drawing go on."""
-        self.kept.append(np.array(frames))
-        return np.zeros(len(frames) * self.hop, np.float32)
 
 
 def corpus_of(source: Path) -> Corpus:

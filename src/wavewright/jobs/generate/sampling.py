@@ -250,12 +250,15 @@ def stream(opened: OpenGenerator, settings: SampleSettings, out: BinaryIO) -> No
 
 
 def places(output: Path, count: int) -> list[Path]:
-    """Where ``count`` sounds go: ``output`` itself, OUT-01.wav … beside it, or 01.wav … in it where it is a folder.
+    """Where ``count`` sounds go: ``output`` itself, OUT-01.wav … beside it, or 01.wav … in it where it is a folder. For
+    several sounds a name without a suffix is one, and made if it is not there.
 
     >>> [str(path) for path in places(Path("new.wav"), 2)]
     ['new-01.wav', 'new-02.wav']
     """
     digits = max(2, len(str(count)))
+    if count > 1 and not output.suffix and not output.exists() and output.parent.is_dir():
+        output.mkdir()
     if output.is_dir():
         return [output / f"{number:0{digits}}.wav" for number in range(1, count + 1)]
     if count == 1:
