@@ -257,7 +257,7 @@ def test_sounds_side_by_side_are_those_drawn_alone_however_long_the_others_are(p
         assert np.abs(heard - there).max() < 2e-5
         (alone,) = drawn_sounds(wanted.drawing, wanted.samples, [(number, 0)])
         assert alone.over == made.over
-        # where processors round rows differently, two levels that are alike to the last bit may change places, and phases
+        # where a processor rounds rows differently, levels that are alike to the last bit may change places, and phases
         # be found by another way
         assert np.abs(alone.sound - made.sound).max() <= (0 if np.array_equal(heard, there) else 5e-3)
 

@@ -19,7 +19,8 @@ class Arguments:
     """Draw new sound from a run of `wavewright train generate`.
 
     Several sounds go to OUT-01.wav, OUT-02.wav …, or into OUT where that is a folder or has no suffix. A sound longer
-    than a minute is written as it is made; `-o -` sends one to the standard output as a .wav stream, to be piped into a player.
+    than a minute is written as it is made; `-o -` sends one to the standard output as a .wav stream, to be piped into a
+    player.
 
     With `--mosaic TARGET.wav` no sound is drawn: the target is rebuilt from grains of the sounds learned, and
     `wavewright sample --mosaic --help` tells what else can be said then.
