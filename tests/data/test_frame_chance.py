@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wavewright.data import frame_chance
-from wavewright.data.frame_chance import Chance, told_of_beat
+from wavewright.data.frame_chance import NEAREST, Chance, Slopes, told_of_beat
 from wavewright.data.frame_controls import Beat, FrameControls
 
 
@@ -58,6 +58,12 @@ def test_no_more_is_kept_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(Chance.of(known).missed, np.stack(known)[:, :2])
 
 
+def again(chance: Chance, row: int, frames: int) -> np.ndarray:
+    """What is drawn of a sound ``(frames, numbers)`` for a new one of which the same is told."""
+    told, drawn = chance.told[row : row + 1], np.array([row])
+    return np.concatenate([chance.at(frame, drawn) + chance.slopes.at(frame, told) for frame in range(frames)])
+
+
 def told(count: int, numbers: int = 1) -> FrameControls:
     """Of a loop that begins with the last beat of a bar, two frames to the beat."""
     character = np.arange(count * numbers, dtype=np.float32).reshape(count, numbers)
@@ -68,8 +74,10 @@ def test_of_loops_it_is_beats_from_their_beginning_on_that_are_kept() -> None:
     frames = np.arange(7, dtype=np.float32)[:, None]
     late = FrameControls(NOTHING_TOLD, beat=Beat(first=0.5, step=0.5), character=np.ones((9, 1), np.float32))
     chance = Chance.of_beats([frames, frames], [told(4), late])
+    whole = np.stack([again(chance, row, 2) for row in range(chance.sounds)])
     beats = [frames[0:2], frames[2:4], frames[4:6], frames[6:7], frames[1:3], frames[3:5], frames[5:7]]
-    assert np.array_equal(chance.missed[:, :, 0], np.stack([np.pad(one[:, 0], (0, 2 - len(one))) for one in beats]))
+    for one, known in zip(whole, beats, strict=True):
+        assert np.allclose(one[: len(known)], known, atol=1e-5)
     assert chance.told[:4, 0].tolist() == [0.0, 1.0, 2.0, 3.0]
 
 
@@ -85,7 +93,7 @@ def test_a_beat_takes_its_chance_from_beats_at_its_own_place_in_the_bar() -> Non
 def test_no_more_beats_are_kept_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_chance, "MOST_BEATS", 3)
     chance = Chance.of_beats([np.arange(10, dtype=np.float32)[:, None]], [told(5)])
-    assert chance.missed[:, 0, 0].tolist() == [0.0, 4.0, 8.0]
+    assert [round(float(again(chance, row, 1)[0, 0]), 4) for row in range(3)] == [0.0, 4.0, 8.0]
 
 
 def test_it_is_those_most_like_a_sound_that_count() -> None:
@@ -97,4 +105,50 @@ def test_it_is_those_most_like_a_sound_that_count() -> None:
 
     assert chosen(Chance.of(missed(40), told), np.array([20.2, 0.0], np.float32)) == list(range(16, 26))  # a quarter
     assert len(chosen(Chance.of(missed(3), told[:3]), told[0])) == 2
-    assert len(chosen(Chance.of(missed(400, 2), 10 * told), told[0])) == 48
+    assert len(chosen(Chance.of(missed(400, 2), 10 * told), told[0])) == NEAREST
+
+
+def following(sounds: int, dice: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is told of sounds ``(sounds, 3)``, what three frames of two numbers miss by it ``(sounds, frames, numbers)``
+    and by which slopes ``(frames, 3, numbers)``."""
+    slopes = dice.standard_normal((3, 3, 2))
+    told = dice.standard_normal((sounds, 3)).astype(np.float32)
+    return told, np.einsum("sn,fnd->sfd", told, slopes).astype(np.float32), slopes
+
+
+def test_what_follows_from_what_is_told_is_missed_of_a_new_sound_whichever_it_is_drawn_from() -> None:
+    dice = np.random.default_rng(0)
+    known, followed, slopes = following(4000, dice)
+    chance = Chance.of(list(followed + 3), list(known))
+    for new in dice.standard_normal((20, 3)).astype(np.float32):
+        drawn = np.array([chance.drawn(new, dice)])
+        made = np.concatenate([chance.at(frame, drawn) + chance.slopes.at(frame, new[None]) for frame in range(3)])
+        assert np.abs(made - 3 - np.einsum("n,fnd->fd", new, slopes)).max() < 0.01
+
+
+def test_slopes_are_those_of_least_squares_with_a_ridge_over_the_sounds_that_last() -> None:
+    dice = np.random.default_rng(1)
+    known, followed, _ = following(30, dice)
+    noisy = followed + dice.standard_normal(followed.shape).astype(np.float32)
+    lasts = np.arange(3) < dice.integers(1, 4, (30, 1))
+    slopes = Slopes.of(noisy, known, lasts, kin=4.0)
+    for frame in range(3):
+        x, y = known[lasts[:, frame]], noisy[lasts[:, frame], frame]
+        # a ridge is so many further sounds of which nothing was missed: two times each unit vector
+        rows, wanted = (
+            np.concatenate([x - x.mean(axis=0), 2 * np.eye(3)]),
+            np.concatenate([y - y.mean(0), np.zeros((3, 2))]),
+        )
+        assert np.allclose(slopes.each[frame], np.linalg.lstsq(rows, wanted, rcond=None)[0], atol=1e-5)
+
+
+def test_versions_tell_no_more_than_the_sound_they_are_of() -> None:
+    known, followed, _ = following(10, np.random.default_rng(2))
+    once, often = Chance.of(list(followed), list(known)), Chance.of(list(followed) * 5, list(known) * 5, kin=5.0)
+    assert np.allclose(often.slopes.each, once.slopes.each, atol=1e-5)
+    assert often.nearest == 5 * once.nearest
+
+
+def test_chance_without_anything_told_is_all_that_was_missed() -> None:
+    known = missed(sounds=5)
+    assert np.array_equal(Chance.of(known).missed, np.stack(known))

@@ -173,9 +173,25 @@ def test_chance_that_is_all_of_one_sound_says_that_sound(deaf: OpenFrames) -> No
         with torch.no_grad():
             described, _ = network.told(network(torch.from_numpy(x.T[None]))[0])
         for frame in range(count):
-            normal, uniform = torch.from_numpy(chance.at(frame, only)), torch.zeros(1, 1)
+            missed = chance.at(frame, only) + chance.slopes.at(frame, chance.told[only])
+            normal, uniform = torch.from_numpy(missed), torch.zeros(1, 1)
             said = network.distribution.draw(described[..., frame], uniform, normal, 1.0)[0].numpy()
             assert np.abs(said - numbers[frame]).max() < 1e-3
+
+
+def test_what_follows_from_the_character_is_no_chance_and_the_same_at_every_temperature(deaf: OpenFrames) -> None:
+    chance = deaf.measured.chance(deaf.network)
+    assert chance is not None
+    sure = replace(deaf.measured.drawing(deaf.network), chance=replace(chance, missed=np.zeros_like(chance.missed)))
+    one, half = (
+        drawn_sounds(replace(sure, temperatures=((0.0, temperature),)), 3000, [(0, 0)])[0].sound
+        for temperature in (1.0, 0.5)
+    )
+    assert np.abs(one - half).max() < 1e-4
+    cold = drawn_sounds(replace(sure, temperatures=((0.0, 0.0),)), 3000, [(0, 0)])[0].sound
+    assert np.abs(one - cold).max() < 1e-3
+    plain = replace(sure, chance=replace(chance, slopes=replace(chance.slopes, each=0 * chance.slopes.each)))
+    assert np.abs(one - drawn_sounds(plain, 3000, [(0, 0)])[0].sound).max() > 1e-3
 
 
 def test_chance_is_each_sounds_own(deaf: OpenFrames) -> None:
@@ -198,7 +214,7 @@ def test_one_shots_are_no_louder_than_the_loudest_learned_and_in_16_bits(
         "drawn_sounds",
         lambda *told: [replace(one, sound=one.sound * (3 / np.abs(one.sound).max())) for one in plain(*told)],
     )
-    for sound in drawn(deaf, count=4):
+    for sound in drawn(deaf, count=4, novel="never"):
         assert np.abs(sound).max() == pytest.approx(deaf.reference.peak, abs=2e-4)
         assert np.array_equal(sound * 32_768, np.rint(sound * 32_768))
 

@@ -13,6 +13,7 @@ from enum import IntEnum
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wavewright.audio.recording import FloatArray
 from wavewright.data.character import Character
@@ -33,6 +34,9 @@ PATIENCE = 8
 REACH = 1 / 8
 """Share of the way to another sound that the first attempt at a sound goes at most where copies are drawn again, and by
 which each further one may go further."""
+
+COLDEST = 1e-3
+"""The lowest temperature where chance is told: what follows from the character stands beside it, and is never cold."""
 
 SHORTEST = 2
 """Frames before which no sound is over."""
@@ -156,6 +160,7 @@ class FrameBlocks:
         self._late = 1 if kind.overlap > 1 else 0
         self._beat: int | None = None
         self._drawn = np.zeros(len(sounds), np.int64)  # whose chance each takes
+        self._still = np.zeros((len(sounds), 0), np.float32)  # what is told that the chance hangs on
         self.over = np.full(len(sounds), -1)
         """The frame before which each sound was over; −1 where it goes on."""
         self._sampler = FrameSampler(drawing.network, drawing.cutting, len(sounds), self._told, drawing.memory)
@@ -230,13 +235,14 @@ class FrameBlocks:
         drawing, sampler = self.drawing, self._sampler
         first, numbers = sampler.at, np.arange(number, number + count)
         uniform = self._rolled(Purpose.UNIFORM, count, drawing.network.distribution.draws + 1)
+        temperatures = np.array([drawing.temperature(at) for at in numbers.tolist()])
         if drawing.chance is None:
             normal = self._rolled(Purpose.NORMAL, count, drawing.network.config.numbers)
         else:
-            normal = self._chances(drawing.chance, first, count)
+            temperatures = np.maximum(temperatures, COLDEST)
+            normal = self._chances(drawing.chance, first, temperatures)
         filled = drawing.cutting.scaling.levels.shape[1] > 0
         noise = self._rolled(Purpose.NOISE, count, drawing.network.config.features) if filled else None
-        temperatures = np.array([drawing.temperature(at) for at in numbers.tolist()])
         frames, over = sampler.draw(Dice(uniform, normal, noise), temperatures, denormalise=drawing.asked.denormalize)
         if drawing.character is not None:
             lengths = [controls.length if controls.length is not None else np.inf for controls in self._controls]
@@ -260,21 +266,24 @@ class FrameBlocks:
             return np.stack([one.random((count, numbers), np.float32) for one in dice])
         return np.stack([one.standard_normal((count, numbers), np.float32) for one in dice])
 
-    def _chances(self, chance: Chance, first: int, count: int) -> FloatArray:
-        """What is left to chance in frames ``(sounds, count, numbers)``, drawn anew for each beat of a loop."""
+    def _chances(self, chance: Chance, first: int, temperatures: NDArray[np.float64]) -> FloatArray:
+        """What is left to chance in frames ``(sounds, n, numbers)``, drawn anew for each beat of a loop, and what
+        follows from what is told, which is no chance: it is the same at all ``temperatures`` ``(n,)``."""
         found = []
-        for at in range(first, first + count):
+        for at, temperature in enumerate(temperatures.tolist(), first):
             beat, frame = (0, at) if self.drawing.beat is None else self.drawing.beat.beat_of(at)
             if beat != self._beat:
                 self._beat = beat
-                if self.drawing.beat is None:
-                    told = [controls.told(0, 1)[:, 0] for controls in self._controls]
-                else:
-                    told = [told_of_beat(controls, at) for controls in self._controls]
+                self._still = np.stack([self._told_still(controls, at) for controls in self._controls])
                 dice = self._dice_for(Purpose.CHANCE)
-                self._drawn = np.array([chance.drawn(*both) for both in zip(told, dice, strict=True)], np.int64)
-            found.append(chance.at(frame, self._drawn))
+                self._drawn = np.array([chance.drawn(*both) for both in zip(self._still, dice, strict=True)], np.int64)
+            follows = chance.slopes.at(frame, self._still) / np.float32(temperature)
+            found.append(chance.at(frame, self._drawn) + follows)
         return np.stack(found, axis=1)
+
+    def _told_still(self, controls: FrameControls, at: int) -> FloatArray:
+        """What stays the same through a sound, or through the beat in which frame ``at`` lies ``(n,)``."""
+        return controls.told(0, 1)[:, 0] if self.drawing.beat is None else told_of_beat(controls, at)
 
     @cached_property
     def _silence(self) -> FloatArray:

@@ -181,6 +181,7 @@ class FrameMaterial:
             return None
         device = next(network.parameters()).device
         versions = _evenly(self.versions.all, MOST_SOUNDS)
+        kin = len(versions) / len({version.source for version in versions})
         kept = self._kept_characters(np.asarray(network.characters.cpu().numpy(), np.float32))
         frames = self.cut(versions, [self.controls_of(one, kept.get(id(one))) for one in versions])
         most = MOST_KEPT // (len(frames.counts) * self.cutting.numbers)
@@ -193,8 +194,8 @@ class FrameMaterial:
             for row, number in enumerate(some.tolist()):
                 missed[number] = apart[row, : counts[number]]
         if self.beat is not None:
-            return Chance.of_beats(missed, list(frames.controls))
-        return Chance.of(missed, [controls.told(0, 1)[:, 0] for controls in frames.controls])
+            return Chance.of_beats(missed, list(frames.controls), kin)
+        return Chance.of(missed, [controls.told(0, 1)[:, 0] for controls in frames.controls], kin)
 
     def _kept_characters(self, characters: FloatArray) -> dict[int, FloatArray]:
         """Of the ``characters`` ``(rows, numbers)`` that a network keeps those of each version, by its id."""
