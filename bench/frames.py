@@ -2,15 +2,16 @@
 
     python bench/frames.py [--steps 3000] [--document-steps 1000] [--count 64] [--seed 0] [--keep FOLDER]
                            [--only kicks,drums,amen,vowels,words,again] [--rows mixture,fft] [--drums FOLDER]
-                           [--speech FOLDER]
+                           [--pattern GLOB] [--draws 8] [--speech FOLDER]
 
 Three corpora: 250 built-in 808-like kicks (50 of them held out; another --seed makes other kicks), the kicks of a
-folder of drums (bd_*, three times, a third of them held out each time: figures are means over the three), and one
-amen break, its end held out. Rows: Fourier transforms or raw frames, stacked LSTMs and squared error, silence learned
-behind each sound, one seed frame of the corpus, with mean and deviation added back and without; then a mixture of
-normal distributions and codes. Each row is trained for so many steps and draws once, and none of what is drawn is
-chosen; but "mixture" draws as it does where nothing else is asked for, so what is nearer to a learned sound than any
-held-out one, what has a tail that rises where none learned does, and what is silent, noise or stuck is drawn again.
+folder of drums (three times, a third of them held out each time: figures are means over the three), and one amen
+break, its end held out. Of these two a set of new sounds is a dozen, and figures are means over --draws sets. Rows:
+Fourier transforms or raw frames, stacked LSTMs and squared error, silence learned behind each sound, one seed frame of
+the corpus, with mean and deviation added back and without; then a mixture of normal distributions and codes. Each row
+is trained for so many steps, and none of what is drawn is is trained for so many steps, and none of what is drawn is chosen; but "mixture" draws as it does where nothing else is
+asked for, so what is nearer to a learned sound than any held-out one, what has a tail that rises where none learned
+does, and what is silent, noise or stuck is drawn again.
 "mixture, kept" is all of what was drawn first. The document's networks keep their last weights, for its author stopped
 by the error on what was learned, which stands in the table. What they draw is half as long again as the longest sound,
 as their author let them run on. With --keep the runs stay, and `wavewright report RUN` lets one hear them.
@@ -189,9 +190,11 @@ def rows_of(
     told: argparse.Namespace,
     loop: bool,
     held: dict[str, object],
+    draws: int,
     voices: dict[str, tuple[str, GenerateSettings, bool]] | None = None,
 ) -> tuple[dict[str, Row], str]:
-    """Every row on one split of one corpus, the floors behind them, and what figures are held against."""
+    """Every row on one split of one corpus, means over so many ``draws``, the floors behind them, and what figures are
+    held against."""
     rows: dict[str, Row] = {}
     judge: Judge | None = None
     take = loop or (voices is not None and sources[0].is_file())
@@ -210,11 +213,14 @@ def rows_of(
             length = round(seconds * opened.rate) if seconds else int(np.median([len(one) for one in learned]))
             judge = Judge(learned, rest, opened.rate, length, count)
         settings = asked(row, opened, count, denormalize, seconds)
-        made = drawn(opened, settings)
-        found = judge.judge(made)
-        minute = a_minute(opened, settings, float(np.mean([len(one) for one in made])) / opened.rate)
-        beat = in_time(made, opened) if loop else float("nan")
-        rows[row] = Row(found.new, missed(run, plain.network), took, minute, beat)
+        sets = [drawn(opened, replace(settings, seed=seed)) for seed in range(draws)]
+        every = [sound for made in sets for sound in made]
+        minute = a_minute(opened, settings, float(np.mean([len(one) for one in every])) / opened.rate)
+        beat = in_time(every, opened) if loop else float("nan")
+        gone = missed(run, plain.network)
+        figures = (judge.figures(made, judge.search.nearest_all(made)) for made in sets)
+        rows[row] = Row.mean([Row(each, gone, took, minute, beat) for each in figures])
+        found = judge.judge(sets[0])  # with the floors
     assert judge is not None
     floors = {"real sounds": found.ordinary, "Gaussian": found.gaussian, "grains": found.grains}
     nothing = (float("nan"),) * 4
@@ -279,6 +285,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--drums", type=Path, default=Path("../shared/audio/drums"))
+    parser.add_argument("--pattern", default="bd_*", help="of the folder of drums, those learned")
+    parser.add_argument(
+        "--draws", type=int, default=8, help="sets of few sounds drawn by each row, of which the mean is told"
+    )
     parser.add_argument("--speech", type=Path, default=Path("../shared/audio/speech/train"))
     parser.add_argument("--only", default="kicks,drums,amen")
     parser.add_argument("--rows", default="", help="of fft, raw, mixture, heard, tokens; all where absent")
@@ -292,23 +302,29 @@ def main() -> None:
                 again(told.seed, folder / "again")
             elif name == "kicks":
                 sources = [write_kicks(folder / "sounds", seed=told.seed)]
-                show(name, *rows_of(sources, folder / name, told, False, {"held_out": 0.2}))
+                show(name, *rows_of(sources, folder / name, told, False, {"held_out": 0.2}, 1))
             elif name == "vowels":
                 sources = [write_vowels(told.speech, folder / "vowels.wav", RATE)]
-                show(name, *rows_of(sources, folder / name, told, False, {"held_out": 0.25}, recipes_of_voices(True)))
+                show(
+                    name, *rows_of(sources, folder / name, told, False, {"held_out": 0.25}, 1, recipes_of_voices(True))
+                )
             elif name == "words":
                 sources = [write_words(told.speech, folder / "spoken", RATE)]
-                show(name, *rows_of(sources, folder / name, told, False, {"held_out": 0.2}, recipes_of_voices(False)))
+                show(
+                    name, *rows_of(sources, folder / name, told, False, {"held_out": 0.2}, 1, recipes_of_voices(False))
+                )
             elif name == "drums":
-                sources = parted(folder / "drums", sorted(told.drums.glob("bd_*")))
+                sources = parted(folder / "drums", sorted(told.drums.glob(told.pattern)))
                 folds = [
-                    rows_of(sources, folder / f"{name}-{fold}", told, False, {"held_out_files": f"{fold}_*"})
+                    rows_of(
+                        sources, folder / f"{name}-{fold}", told, False, {"held_out_files": f"{fold}_*"}, told.draws
+                    )
                     for fold in range(FOLDS)
                 ]
                 show(name, {row: Row.mean([rows[row] for rows, _ in folds]) for row in folds[0][0]}, folds[0][1])
             else:
                 sources = [told.drums / "loop_amen_full.flac"]
-                show(name, *rows_of(sources, folder / name, told, True, {"held_out": 0.25}))
+                show(name, *rows_of(sources, folder / name, told, True, {"held_out": 0.25}, told.draws))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ BLOCK = 64
 PATIENCE = 8
 """Attempts after which it is the turn of another learned sound."""
 
-REACH = 1 / 8
+REACH = 1 / 6
 """Share of the way to another sound that the first attempt at a sound goes at most where copies are drawn again, and by
 which each further one may go further."""
 
@@ -130,7 +130,7 @@ class FrameDrawing:
         if self.beat is not None:
             places = places_of(np.unique(self.beat.beats(0, max(1, frames))))
             return self.learned.loop(turn, places, dice, label=label, seed=self.seed)
-        reach = REACH * (attempt % PATIENCE + 1) if self.searched else None
+        reach = min(1.0, REACH * (attempt % PATIENCE + 1)) if self.searched else None
         found = self.learned.between(turn, dice, label=label, seed=self.seed, reach=reach)
         self._characters[sound] = found  # asked for when sounds are put in order, and when they are drawn
         return found
