@@ -9,7 +9,7 @@ folder of drums (three times, a third of them held out each time: figures are me
 break, its end held out. Of these two a set of new sounds is a dozen, and figures are means over --draws sets. Rows:
 Fourier transforms or raw frames, stacked LSTMs and squared error, silence learned behind each sound, one seed frame of
 the corpus, with mean and deviation added back and without; then a mixture of normal distributions and codes. Each row
-is trained for so many steps, and none of what is drawn is is trained for so many steps, and none of what is drawn is chosen; but "mixture" draws as it does where nothing else is
+is trained for so many steps, and none of what is drawn is chosen; but "mixture" draws as it does where nothing else is
 asked for, so what is nearer to a learned sound than any held-out one, what has a tail that rises where none learned
 does, and what is silent, noise or stuck is drawn again.
 "mixture, kept" is all of what was drawn first. The document's networks keep their last weights, for its author stopped

@@ -42,10 +42,13 @@ def nearest_excerpts(
         own = np.einsum("ij,ij->j", flat, flat, dtype=np.float64) - flat.sum(axis=0, dtype=np.float64) ** 2 / cells
         squares = energy[:, None] + own - 2 * (asked @ flat)  # (windows, excerpts)
         nearest = squares.argmin(axis=1)
-        least = squares[np.arange(len(asked)), nearest]
-        better = np.flatnonzero(least < best)
-        best[better], owners[better], starts[better] = least[better], number, first + nearest[better]
-    return np.sqrt(np.maximum(best, 0.0) / cells), owners, starts
+        for row in np.flatnonzero(squares[np.arange(len(asked)), nearest] < best).tolist():
+            # differences of large squares are off by some hundredths of a dB: what is nearest is worked out once more
+            apart = asked[row].astype(np.float64) - flat[:, nearest[row]]
+            least = float(np.square(apart - apart.mean()).sum())
+            if least < best[row]:
+                best[row], owners[row], starts[row] = least, number, first + nearest[row]
+    return np.sqrt(best / cells), owners, starts
 
 
 def starts_of_windows(length: int, window: int) -> list[int]:

@@ -29,6 +29,7 @@ from scipy.fft import irfft, rfft
 from scipy.signal import firwin, upfirdn
 
 from wavewright.audio.recording import FloatArray
+from wavewright.compiled import compiled
 from wavewright.metrics.excerpts import LOUD, nearest_excerpts, padded, starts_of_windows
 from wavewright.metrics.logmel import hop_of, log_mel
 
@@ -112,14 +113,15 @@ class Copies:
         """What is most like one sound ``(time,)``; see `nearest_all` for several."""
         return self.nearest_all([sound])[0]
 
-    def nearest_all(self, sounds: Sequence[FloatArray]) -> list[Nearest]:
-        """What is most like each of ``sounds``, in one pass over the training sounds for every few dozen of them."""
+    def nearest_all(self, sounds: Sequence[FloatArray], *, waves: bool = True) -> list[Nearest]:
+        """What is most like each of ``sounds``, in one pass over the training sounds for every few dozen of them;
+        without ``waves`` by spectra alone, in a third of the time."""
         found = [self._nothing() for _ in sounds]
         asked = [(number, at) for number, sound in enumerate(sounds) for at in self._windows(sound)]
         for first in range(0, len(asked) if len(self._training) else 0, _TOGETHER):
             some = asked[first : first + _TOGETHER]
             windows = [sounds[number][at : at + self.length] for number, at in some]
-            by_wave = self._by_wave(windows)
+            by_wave = self._by_wave(windows) if waves else ([0.0] * len(some), [0] * len(some), [0] * len(some))
             by_spectrum = self._by_spectrum(self._spectra_of(sounds, some))
             for (number, at), wave, spectrum in zip(
                 some, zip(*by_wave, strict=True), zip(*by_spectrum, strict=True), strict=True
@@ -172,13 +174,9 @@ class Copies:
             scale = scale.astype(np.float32)
             spectrum = rfft(block)
             for first in range(0, len(windows), _BATCH):
-                products = irfft(turned[first : first + _BATCH] * spectrum, size, axis=1)[:, :valid] * scale
-                np.abs(products, out=products)
-                peak = products.argmax(axis=1)
-                value = products[np.arange(len(peak)), peak]
-                better = np.flatnonzero(value > best[first : first + _BATCH])
-                best[first + better] = value[better]
-                place[first + better] = start + peak[better]
+                some = slice(first, first + _BATCH)
+                products = irfft(turned[some] * spectrum, size, axis=1, overwrite_x=True)
+                _keep_best(products, scale, start, best[some], place[some])
         return best, place
 
     def _laid_out(self, start: int, size: int) -> tuple[Float32Array, NDArray[np.bool_]]:
@@ -252,6 +250,21 @@ class Copies:
                 part = np.asarray(sound[start : start + step + overlap])
                 if np.abs(part).max(initial=0.0) >= _QUIET:
                     yield number, start, part
+
+
+@compiled(fastmath=True)
+def _keep_best(products, scale, start, best, place):  # type: ignore[no-untyped-def]
+    """Of each row of ``products`` ``(windows, n)`` the largest number, either way up and times ``scale`` ``(valid,)``,
+    where it is more than the ``best`` ``(windows,)``, and its place behind ``start``; in place."""
+    for row in range(len(products)):
+        line, largest = products[row], np.float32(0.0)
+        for at in range(scale.size):
+            largest = max(largest, abs(line[at] * scale[at]))
+        if largest > best[row]:
+            at = 0
+            while at < scale.size - 1 and abs(line[at] * scale[at]) < largest:
+                at += 1
+            best[row], place[row] = largest, start + at
 
 
 def _refined(window: FloatArray, sound: FloatArray, start: int, reach: int) -> tuple[float, int]:

@@ -25,8 +25,11 @@ from wavewright.metrics.memorisation import Copies
 COPY = "nearer to a learned sound than any held out"
 TRIES = 16
 """Further attempts at a sound that is none."""
-QUICKLY_SEARCHED = 60.0
-"""Seconds of learned sound up to which looking for copies takes next to no time."""
+QUICKLY_SEARCHED = 90.0
+"""Seconds of learned sound up to which looking for copies takes no longer than drawing."""
+ALIKE = 0.999
+"""Correlation of a held-out sound with a learned one from which on waveforms tell nothing: so like one another are 808
+kicks."""
 
 
 class Novelty:
@@ -52,7 +55,8 @@ class Novelty:
     def copies(self, sounds: list[FloatArray]) -> list[bool]:
         """Of each sound ``(time,)`` whether it is too near."""
         correlation, distance = self.limits
-        return [one.correlation > correlation or one.distance < distance for one in self._search.nearest_all(sounds)]
+        nearest = self._search.nearest_all(sounds, waves=correlation < ALIKE)
+        return [one.correlation > correlation or one.distance < distance for one in nearest]
 
     def foreseen(self, sounds: list[FloatArray]) -> list[bool]:
         """Of the frames ``(n, features)`` of each sound whether they are nearer to those of a learned sound than those
