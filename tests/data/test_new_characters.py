@@ -62,10 +62,13 @@ def test_with_a_reach_they_lie_on_the_way_to_another_sound_and_no_further_than_t
     assert min(shares) < 0.02
 
 
-def test_a_single_sound_has_nowhere_else_to_go() -> None:
+def test_a_single_sound_has_nowhere_else_to_go_and_many_are_neighbours_as_they_are() -> None:
     known = one_shots(sounds=1)
     new = known.between(0, np.random.default_rng(0), reach=0.1)
     assert np.linalg.norm(known.numbers - new, axis=1).min() < 1.0
+    many = one_shots(sounds=40, versions=1)
+    near, far = (many.between(3, np.random.default_rng(5), reach=reach) for reach in (None, 0.1))
+    assert np.array_equal(near, far)
 
 
 def test_all_sounds_have_their_turn_before_any_has_another() -> None:

@@ -56,8 +56,8 @@ class Learned:
         reach: float | None = None,
     ) -> FloatArray:
         """A new character ``(n,)`` of a whole sound, on the way from the sound whose ``turn`` it is to a neighbour; of
-        class ``label`` where one is asked for. With a ``reach`` it is on the way to a version of any other sound, and
-        no further from its own than this share of that way.
+        class ``label`` where one is asked for. With a ``reach``, and where there are several versions of a sound, it is
+        on the way to one of any other sound, and no further from its own than this share of that way.
 
         >>> known = Learned(np.float32([[0.0], [1.0]]), np.arange(2), np.arange(2), np.full(2, WHOLE), (None, None))
         >>> bool(0 <= known.between(0, np.random.default_rng(0))[0] <= 1)
@@ -67,9 +67,9 @@ class Learned:
             return np.zeros(self.numbers.shape[1], np.float32)
         allowed = self._of(label)
         home = self._home(turn, allowed, seed)
-        one = int(dice.choice(np.flatnonzero(self.homes == home)))
-        others = allowed[allowed != home]
-        away = reach is not None and len(others) > 0
+        rows = np.flatnonzero(self.homes == home)
+        one, others = int(dice.choice(rows)), allowed[allowed != home]
+        away = reach is not None and len(rows) > 1 and len(others) > 0
         among = np.isin(self.homes, dice.choice(others) if away else allowed)
         other, share = self._neighbour(self.numbers, one, np.flatnonzero(among), dice)
         return self._way(one, other, share * reach if away and reach is not None else share)

@@ -25,7 +25,7 @@ from wavewright.metrics.memorisation import Copies
 COPY = "nearer to a learned sound than any held out"
 TRIES = 16
 """Further attempts at a sound that is none."""
-QUICKLY_SEARCHED = 90.0
+QUICKLY_SEARCHED = 120.0
 """Seconds of learned sound up to which looking for copies takes no longer than drawing."""
 ALIKE = 0.999
 """Correlation of a held-out sound with a learned one from which on waveforms tell nothing: so like one another are 808
