@@ -78,6 +78,16 @@ def test_every_draw_is_the_rule_s(
     np.testing.assert_allclose(nats, exact, rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("spread", [0.1, 1.0, 5.0, 20.0])
+@pytest.mark.parametrize("levels", [17, 100, 256])
+def test_draws_that_single_precision_is_certain_of_are_the_rule_s(levels: int, spread: float) -> None:
+    """A vector holds 4, 8 or 16 weights, and as many vectors are a block: 256 codes are one block or sixteen."""
+    rng = np.random.default_rng(levels)
+    logits, uniforms = (rng.standard_normal(levels) * spread).astype(np.float32), rng.random(2000)
+    codes, _ = drawn(logits, uniforms, 1.0, 0, 1.0)
+    np.testing.assert_array_equal(codes, by_rule(logits, uniforms, 1.0, 0, 1.0))
+
+
 def test_zero_has_no_sign() -> None:
     """Equal logits are kept in the order of their codes, and −0 equals 0."""
     codes, _ = drawn(np.array([0.0, -0.0, 0.0, -5.0], np.float32), np.linspace(0, 0.999, 50), 1.0, 2, 1.0)

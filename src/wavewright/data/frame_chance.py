@@ -20,7 +20,7 @@ Of loops whose beat is told it is beats that are kept and drawn, one after the o
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,9 @@ MOST_KEPT = 4_000_000
 PLACES_APART = 100.0
 """How unlike two beats are for not being the same one of the bar; characters vary by about one."""
 NEAREST, NEAREST_SHARE = 16, 0.25
-"""Of how many sounds, versions of one counted as one, or of how many beats a new one may take its chance, and the share
-of all of them that this does not go beyond. Of few it would often be the same one's: some sounds are near to very
-many."""
+"""Of how many sounds or beats a new one may take its chance, as many more with each attempt at it that failed, and the
+share of all of them that this does not go beyond. Of few it would often be the same one's, for some sounds are near to
+very many; what is taken from far away fits less."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,7 @@ class Slopes:
 @dataclass(frozen=True)
 class Chance:
     """``missed`` ``(sounds, frames, numbers)`` in deviations, zero behind a sound's end, without what follows by the
-    ``slopes`` from what is ``told`` ``(sounds, n)``, which stays the same through each of them; of the ``nearest`` one
-    is drawn.
+    ``slopes`` from what is ``told`` ``(sounds, n)``, which stays the same through each of them.
 
     >>> chance = Chance.of([np.ones((3, 2), np.float32), -np.ones((1, 2), np.float32)])
     >>> chance.at(1, np.array([0, 1])).tolist()  # the second is over
@@ -91,7 +90,6 @@ class Chance:
     missed: FloatArray
     told: FloatArray
     slopes: Slopes
-    nearest: int = NEAREST
 
     @classmethod
     def of(cls, missed: list[FloatArray], told: list[FloatArray] | None = None, kin: float = 1.0) -> Chance:
@@ -107,7 +105,7 @@ class Chance:
         slopes = Slopes.of(kept, known, lasts, kin)
         for frame in range(frames):
             kept[lasts[:, frame], frame] -= slopes.at(frame, known)[lasts[:, frame]]
-        return cls(kept, known, slopes, round(NEAREST * kin))
+        return cls(kept, known, slopes)
 
     @property
     def sounds(self) -> int:
@@ -126,13 +124,14 @@ class Chance:
                 beats.append(one[start:stop])
                 told.append(told_of_beat(control, start))
         chosen = np.unique(np.linspace(0, len(beats) - 1, min(len(beats), MOST_BEATS)).round().astype(int))
-        return replace(cls.of([beats[at] for at in chosen], [told[at] for at in chosen], kin), nearest=NEAREST)
+        return cls.of([beats[at] for at in chosen], [told[at] for at in chosen], kin)
 
-    def drawn(self, told: FloatArray, dice: np.random.Generator) -> int:
-        """Of which sound it is that a new one of which that is ``told`` takes what is left to chance."""
+    def drawn(self, told: FloatArray, dice: np.random.Generator, failed: int = 0) -> int:
+        """Of which sound it is that a new one of which that is ``told`` takes what is left to chance, after so many
+        attempts that ``failed``."""
         near = np.arange(self.sounds)
         if told.size:
-            count = min(self.nearest, max(2, int(NEAREST_SHARE * self.sounds)))
+            count = min(NEAREST * (1 + failed), max(2, int(NEAREST_SHARE * self.sounds)))
             near = np.argsort(np.square(self.told - told).sum(axis=1), kind="stable")[:count]
         return int(dice.choice(near))
 

@@ -170,7 +170,10 @@ def _draw_quickly(typing: Any, logits: Any, vectors: Any, factor: Any, uniform: 
             first = b.mul(index, b.mul(lanes, lanes))
             rows = [v.load(v.address(quick, first), n) for n in range(v.lanes)]
             count, before, _ = below(v.lane_sums(rows), state[1])
-            return [b.add(state[0], count), before]
+            # behind a block of which not all sums are below, nothing is: the sum so far ends there
+            whole = b.icmp_signed("==", state[0], b.mul(index, lanes))
+            nothing = ir.Constant(INT, 0)
+            return [b.add(state[0], b.select(whole, count, nothing)), b.select(whole, before, state[1])]
 
         blocks = b.udiv(b.add(vectors, b.sub(lanes, one)), lanes)
         start = [ir.Constant(INT, 0), ir.Constant(v.scalar, 0.0)]

@@ -48,8 +48,8 @@ TILE_COST = 4
 def tile_outputs(outputs: int, vectors: int) -> int:
     """How many of ``outputs`` rows a tile of ``vectors`` vectors takes; what is left is one tile, too.
 
-    >>> [tile_outputs(outputs, 1) for outputs in (1, 3, 5, 8, 16)]
-    [1, 3, 4, 8, 16]
+    >>> [tile_outputs(outputs, 1) for outputs in (1, 3, 5, 8)]
+    [1, 3, 4, 8]
     """
 
     def cost(shape: int) -> tuple[int, int]:

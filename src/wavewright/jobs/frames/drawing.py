@@ -276,7 +276,11 @@ class FrameBlocks:
                 self._beat = beat
                 self._still = np.stack([self._told_still(controls, at) for controls in self._controls])
                 dice = self._dice_for(Purpose.CHANCE)
-                self._drawn = np.array([chance.drawn(*both) for both in zip(self._still, dice, strict=True)], np.int64)
+                drawn = [
+                    chance.drawn(still, one, attempt % PATIENCE)
+                    for still, one, (_, attempt) in zip(self._still, dice, self._sounds, strict=True)
+                ]
+                self._drawn = np.array(drawn, np.int64)
             follows = chance.slopes.at(frame, self._still) / np.float32(temperature)
             found.append(chance.at(frame, self._drawn) + follows)
         return np.stack(found, axis=1)
