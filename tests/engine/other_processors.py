@@ -1,7 +1,7 @@
 """Run by `test_other_processors` in a process of its own: the kernels as another processor gets them.
 
-``play FILE`` plays networks, and takes the gradients of one, with the instructions that Numba was told of. ``arm``
-writes every kernel as for 64-bit ARM, compiles it for one and prints the assembly.
+``play FILE`` plays networks, takes the gradients of two and draws codes, with the instructions that Numba was told of.
+``arm`` writes every kernel as for 64-bit ARM, compiles it for one and prints the assembly.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 
 def play() -> dict[str, np.ndarray]:
-    """Sounds and gradients by name, and the bytes of a vector."""
+    """Sounds, gradients and drawn codes by name, and the bytes of a vector."""
     import torch
 
     from wavewright.engine import fused_gru
@@ -49,6 +49,28 @@ def play() -> dict[str, np.ndarray]:
     for name, parameter in gru.named_parameters():
         if parameter.grad is not None:
             found[f"gru gradient {name}"] = parameter.grad.numpy()
+    return found | {f"{levels} codes": codes(levels) for levels in (17, 100, 256)}
+
+
+def codes(levels: int) -> np.ndarray:
+    """Codes drawn from what a network may say."""
+    import numba
+
+    from wavewright.engine.draws import draw_softmax, quick_room
+    from wavewright.engine.sampler_packing import padded
+    from wavewright.engine.vector_code import at
+
+    @numba.njit
+    def draw(logits, uniforms, scratch, quick, heap, found):  # type: ignore[no-untyped-def]
+        for number in range(uniforms.size):
+            row = at(logits, number * heap.size)
+            found[number], _ = draw_softmax(row, levels, uniforms[number], 1.0, 0, 1.0, scratch, quick, heap)
+
+    rng, room, found = np.random.default_rng(levels), padded(levels), np.zeros(2000, np.int64)
+    logits = np.full((2000, room), -1e30, np.float32)
+    logits[:, :levels] = rng.standard_normal((2000, levels)) * rng.uniform(0, 5, (2000, 1))
+    quick, heap = np.zeros(quick_room(levels), np.float32), np.zeros(room, np.int64)
+    draw(logits, rng.random(2000), np.zeros(2 * room), quick, heap, found)
     return found
 
 

@@ -33,13 +33,13 @@ def run(*words: str, **environment: str) -> str:
 
 
 @pytest.mark.skipif(not X86 or VECTOR_BYTES < 32, reason="this processor has no AVX2")
-def test_avx2_gives_the_same_sound_and_gradients(tmp_path: Path) -> None:
+def test_avx2_gives_the_same_sound_gradients_and_codes(tmp_path: Path) -> None:
     run("play", str(tmp_path / "avx2.npz"), **AVX2)
     here, other = runpy.run_path(str(DRIVER))["play"](), dict(np.load(tmp_path / "avx2.npz"))
     assert (here.pop("width"), other.pop("width")) == (VECTOR_BYTES, 32)
     assert here.keys() == other.keys()
     for name, expected in here.items():
-        close = 1e-6 if "gradient" not in name else 1e-5 * np.abs(expected).max()
+        close = 1e-6 if "gradient" not in name else 1e-5 * np.abs(expected).max()  # codes are whole numbers
         np.testing.assert_allclose(other[name], expected, rtol=0, atol=close, err_msg=name)
 
 
