@@ -241,5 +241,5 @@ def test_several_sounds_go_into_a_folder_that_is_made_where_the_name_has_no_suff
     assert (tmp_path / "new").is_dir()
     assert sampling.places(tmp_path / "new", 1) == [tmp_path / "new" / "01.wav"]
     assert sampling.places(tmp_path / "one", 1) == [tmp_path / "one"]  # refused by the writer: no format
-    assert sampling.places(tmp_path / "nowhere" / "new", 2)[0].parent == tmp_path / "nowhere"
-    assert not (tmp_path / "nowhere").exists()
+    assert sampling.places(tmp_path / "nowhere" / "new", 2)[0].parent == tmp_path / "nowhere" / "new"
+    assert not (tmp_path / "nowhere").exists()  # the writer says so

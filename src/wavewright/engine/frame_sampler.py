@@ -17,7 +17,8 @@ A network that hears no frames needs not wait for them: any number of the next o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -178,7 +179,8 @@ class FrameSampler:
         # a single row would be multiplied by other code than several are, and rounded otherwise: it goes in twice
         rows = np.arange(max(2, self.sounds)) % self.sounds
         state = tuple(torch.from_numpy(part[rows]) for part in self._state)
-        y, after = self.network(torch.from_numpy(x[rows].transpose(0, 2, 1)), state)
+        with one_thread():
+            y, after = self.network(torch.from_numpy(x[rows].transpose(0, 2, 1)), state)
         self._state = after[0].numpy()[: self.sounds].copy(), after[1].numpy()[: self.sounds].copy()
         return np.asarray(y.numpy()[: self.sounds].transpose(0, 2, 1))
 
@@ -190,6 +192,23 @@ class FrameSampler:
         latest = frames[:, ::-1][:, : self.cutting.heard].transpose(1, 0, 2)
         self._before = np.concatenate([latest, self._before])[: self.cutting.heard]
         self.at += frames.shape[1]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch work on one thread: a few sounds are too little to share, and on a busy machine threads that wait for
+    one another take longer than one alone.
+
+    >>> with one_thread():
+    ...     torch.get_num_threads()
+    1
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _rows(x: FloatArray) -> torch.Tensor:

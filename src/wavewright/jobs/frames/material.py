@@ -22,6 +22,7 @@ from wavewright.data.frame_scaling import NOISE_BANDS, Scaling
 from wavewright.data.frames import Cutting, Frames, count_of, cut
 from wavewright.data.new_characters import Learned
 from wavewright.data.residual_kmeans import residual_codebooks
+from wavewright.engine.frame_sampler import one_thread
 from wavewright.errors import DataError
 from wavewright.jobs.frames.drawing import FrameDrawing
 from wavewright.jobs.frames.settings import FrameSettings
@@ -189,7 +190,8 @@ class FrameMaterial:
         order = np.argsort(counts, kind="stable")
         for some in np.split(order, range(TOGETHER, len(order), TOGETHER)):  # side by side, of about one length
             chunk = frames.cut(some, np.zeros_like(some), int(counts[some].max()), np.ones(len(some), np.bool_))
-            described, _ = network.told(network(chunk.x.to(device))[0])
+            with one_thread():
+                described, _ = network.told(network(chunk.x.to(device))[0])
             apart = distribution.missed(described, chunk.frames.to(device)).transpose(1, 2).cpu().numpy()
             for row, number in enumerate(some.tolist()):
                 missed[number] = apart[row, : counts[number]]

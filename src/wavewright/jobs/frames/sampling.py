@@ -206,12 +206,12 @@ def sample(
     started = time.monotonic()
     if wanted.samples > LONGEST_JUDGED * opened.rate and settings.draw is None:
         written = [_write_long(opened, wanted, number, path, force, done) for number, path in enumerate(paths)]
-        return Sampled(tuple(written), done.at / opened.rate, time.monotonic() - started)
+        return Sampled(tuple(written), time.monotonic() - started)
     _refuse_too_much(wanted)
     kept = best(opened, wanted, done, say)
     took = time.monotonic() - started
     written = [_write_whole(opened, wanted, one, path, force) for one, path in zip(kept, paths, strict=True)]
-    return Sampled(tuple(written), done.at / opened.rate, took)
+    return Sampled(tuple(written), took)
 
 
 def best(

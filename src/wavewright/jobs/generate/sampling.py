@@ -70,15 +70,19 @@ class Written:
 
 @dataclass(frozen=True)
 class Sampled:
-    """All that one call drew: ``seconds`` of new sound, in ``took`` seconds of drawing."""
+    """All that one call wrote, in ``took`` seconds of drawing."""
 
     written: tuple[Written, ...]
-    seconds: float
     took: float
 
     @property
+    def seconds(self) -> float:
+        """Of sound, all files together."""
+        return sum(one.seconds for one in self.written)
+
+    @property
     def times_real_time(self) -> float:
-        """Seconds of sound drawn in a second, sounds drawn and not kept included."""
+        """Seconds of sound in a second of drawing, in which others may have been drawn and not kept."""
         return self.seconds / self.took if self.took else 0.0
 
 
@@ -210,7 +214,7 @@ def sample(
         kept = best(opened, wanted, done, say)
         took = time.monotonic() - started
         drawn = [_write_whole(opened, wanted, one, path, force) for one, path in zip(kept, paths, strict=True)]
-    return Sampled(tuple(drawn), done.at / opened.rate, took)
+    return Sampled(tuple(drawn), took)
 
 
 def best(
@@ -257,9 +261,10 @@ def places(output: Path, count: int) -> list[Path]:
     ['new-01.wav', 'new-02.wav']
     """
     digits = max(2, len(str(count)))
-    if count > 1 and not output.suffix and not output.exists() and output.parent.is_dir():
-        output.mkdir()
-    if output.is_dir():
+    folder = output.is_dir() or (count > 1 and not output.suffix and not output.exists())
+    if folder and output.parent.is_dir():
+        output.mkdir(exist_ok=True)
+    if folder:
         return [output / f"{number:0{digits}}.wav" for number in range(1, count + 1)]
     if count == 1:
         return [output]
