@@ -236,16 +236,17 @@ def test_an_optimizer_that_fails_on_nan_is_rolled_back(tmp_path: Path, monkeypat
 
 
 def test_minutes_end_by_the_clock_and_go_on_where_they_stood(tmp_path: Path) -> None:
-    told = settings(minutes=0.6 / 60, validate_seconds=0.1, checkpoint_seconds=0.0)
+    told = settings(minutes=1.5 / 60, validate_seconds=0.1, checkpoint_seconds=0.0)
     run, stop, telling = new_run(tmp_path / "run", told), threading.Event(), Telling()
-    outcome = train(at_step(TinyTask(), 40, stop.set), told, run, stop=stop)
+    # a busy machine has to get so far in time
+    outcome = train(at_step(TinyTask(), 5, stop.set), told, run, stop=stop)
     assert outcome.status == "interrupted"
     first = outcome.seconds
-    assert 0 < first < 0.6
+    assert 0 < first < 1.5
     outcome = train(TinyTask(), told, run, resume=True, reporter=telling)
     assert outcome.status == "finished"
-    assert outcome.step > 41
-    assert outcome.seconds >= 0.6
+    assert outcome.step > 6
+    assert outcome.seconds >= 1.5
     rows = read_log(run.log)
     seconds = [row["seconds"] for row in rows]
     assert seconds == sorted(seconds)
